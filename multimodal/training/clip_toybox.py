@@ -1,0 +1,184 @@
+"""`clip-toybox`: a dual encoder that learns the drawn world from nothing, in minutes."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from multimodal import checkpoint
+from multimodal.clip.dual import DualEncoderClip
+from multimodal.clip.model import ClipConfig, DualEncoder
+from multimodal.data.toybox import (
+    COLOURS,
+    KINDS,
+    Scene,
+    captions,
+    draw,
+    full_caption,
+    hard_negatives,
+    is_held_out,
+    label,
+    make_scene,
+    single_scene,
+)
+from multimodal.progress import Progress
+from multimodal.text.encoder import TextConfig
+from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
+from multimodal.training.objective import ClipObjective
+
+
+@dataclass(frozen=True)
+class ToyboxSettings:
+    """What the toybox recipe draws.
+
+    Attributes:
+        scenes: Training scenes, drawn once.
+        singles: Training pictures of one thing each, drawn once.
+        captions: Short captions written per scene and language, beside the full one.
+        batch: Scenes per step.
+        single_batch: Pictures of one thing per step.
+        vocab_size: Word pieces at most.
+        weights: Weight of each loss; what is not named counts 1.
+    """
+
+    scenes: int = 12_000
+    singles: int = 3_000
+    captions: int = 3
+    batch: int = 128
+    single_batch: int = 32
+    vocab_size: int = 800
+    weights: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """What is said of one scene in one language, as word pieces.
+
+    Attributes:
+        full: The caption that names everything.
+        short: Captions that name a part.
+        contrasts: Pairs of a true caption and one that is false in a word.
+    """
+
+    full: list[int]
+    short: list[list[int]]
+    contrasts: list[tuple[list[int], list[int]]]
+
+
+class ToyboxTask:
+    """Batches, validation and export of `clip-toybox` for the training loop."""
+
+    def __init__(self, settings: ToyboxSettings, config: ClipConfig, seed: int = 0) -> None:
+        self.settings, self.config, self.seed = settings, config, seed
+        self.seen = [(c, k) for c in COLOURS for k in KINDS if not is_held_out(c, k)]
+
+    def prepare(self) -> Iterator[Progress]:
+        """Draws the scenes, writes their captions, learns the word pieces, builds the model."""
+        side, count = self.config.image_size, self.settings.scenes
+        self.pictures = np.zeros((count, side, side, 3), np.uint8)
+        written: list[list[list[str]]] = []
+        for i in range(count):
+            scene = make_scene(self.seed * 1_000_003 + i)
+            self.pictures[i] = np.asarray(draw(scene, side))
+            written.append([self._captions(scene, code) for code in self.config.languages])
+            if i % 50 == 49:
+                yield Progress(i + 1, count, "drawing scenes")
+        self.singles = np.zeros((self.settings.singles, side, side, 3), np.uint8)
+        for i in range(len(self.singles)):
+            scene = single_scene(*self.seen[i % len(self.seen)], self.seed * 1_000_003 + i)
+            self.singles[i] = np.asarray(draw(scene, side))
+            if i % 50 == 49:
+                yield Progress(i + 1, len(self.singles), "drawing single things")
+        names = [label(c, k, code) for c in COLOURS for k in KINDS for code in ("en", "ko")]
+        corpus = itertools.chain(names, *(texts for scene in written for texts in scene))
+        tokenizer = train_wordpiece(corpus, self.settings.vocab_size)
+        self.tokenizer = TextTokenizer(tokenizer, self.config.text.max_tokens)
+        encode = self.tokenizer.ids
+        self.texts = [[self._sorted(encode(texts)) for texts in scene] for scene in written]
+        self.label_ids = [
+            encode([label(c, k, code) for c, k in self.seen]) for code in self.config.languages
+        ]
+        text = TextConfig(**{**vars(self.config.text), "vocab_size": self.tokenizer.vocab_size})
+        self.config = ClipConfig(**{**vars(self.config), "text": text})
+        torch.manual_seed(self.seed)
+        self.model = ClipObjective(
+            DualEncoder(self.config).train(),
+            {"labels": list(range(len(self.seen)))},
+            len(self.seen),
+            weights=self.settings.weights,
+        )
+
+    def _captions(self, scene: Scene, language: str) -> list[str]:
+        """The full caption, short ones, then true and false ones in turn."""
+        contrasts = hard_negatives(scene, language)
+        return [
+            full_caption(scene, language),
+            *captions(scene, language, self.settings.captions),
+            *(text for contrast in contrasts for text in (contrast.caption, contrast.negative)),
+        ]
+
+    def _sorted(self, ids: list[list[int]]) -> _Texts:
+        short, contrasts = ids[1 : 1 + self.settings.captions], ids[1 + self.settings.captions :]
+        return _Texts(ids[0], short, list(zip(contrasts[::2], contrasts[1::2], strict=True)))
+
+    def parameter_groups(self) -> list[dict]:
+        return [{"params": list(self.model.parameters())}]
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
+        rng = random.Random(f"{self.seed}/{step}/{rank}")
+        rows = rng.sample(range(len(self.pictures)), self.settings.batch)
+        language = rng.randrange(len(self.config.languages))
+        said = [self.texts[row][language] for row in rows]
+        ids = [t.full if rng.random() < 0.75 else rng.choice(t.short) for t in said]
+        contrasts = [rng.choice(t.contrasts) for t in said[: len(said) // 2]]
+        singles = [rng.randrange(len(self.singles)) for _ in range(self.settings.single_batch)]
+        pixels = np.concatenate([self.pictures[rows], self.singles[singles]])
+        batch = {
+            "pixels": torch.from_numpy(_shift(pixels, rng)).permute(0, 3, 1, 2),
+            "photo": torch.tensor(rows),
+            "rows_labels": torch.arange(len(rows), len(pixels)),
+            "target_labels": nn.functional.one_hot(
+                torch.tensor([i % len(self.seen) for i in singles]), len(self.seen)
+            ).float(),
+            "concept_row": torch.arange(len(self.seen)).repeat(len(self.config.languages)),
+            "concept_language": torch.arange(len(self.config.languages)).repeat_interleave(
+                len(self.seen)
+            ),
+        }
+        batch["caption_ids"], batch["caption_mask"] = pad(ids)
+        batch["right_ids"], batch["right_mask"] = pad([right for right, _ in contrasts])
+        batch["wrong_ids"], batch["wrong_mask"] = pad([wrong for _, wrong in contrasts])
+        batch["concept_ids"], batch["concept_mask"] = pad(sum(self.label_ids, []))
+        return batch
+
+    def wrap(self, model: nn.Module) -> DualEncoderClip:
+        """The encoder inside a (possibly averaged) model, for measuring."""
+        return DualEncoderClip(model.encoder, self.tokenizer, "training", "training")
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        from multimodal.evaluation.toybox import evaluate
+
+        needed = [p.requires_grad for p in model.parameters()]
+        figures = evaluate(self.wrap(model), seed=self.seed + 77, scenes=500)
+        for parameter, flag in zip(model.parameters(), needed, strict=True):
+            parameter.requires_grad_(flag)
+        return figures
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        checkpoint.save(
+            folder, "clip", self.config, model.encoder.state_dict(),
+            tokenizer=self.tokenizer.to_json(),
+        )
+
+
+def _shift(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
+    """Moves the batch by up to two pixels, so that places are learned and not pixels."""
+    down, right = rng.randint(-2, 2), rng.randint(-2, 2)
+    padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    height, width = pictures.shape[1:3]
+    return padded[:, 2 + down : 2 + down + height, 2 + right : 2 + right + width].copy()

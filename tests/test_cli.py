@@ -1,0 +1,351 @@
+"""The command line: parsing, help, errors, and what it hands to the packages behind it."""
+
+import importlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from multimodal import checkpoint, cli, clip, evaluation, terminal
+from multimodal.clip.zero_shot import Prediction
+from multimodal.errors import UserError
+from multimodal.progress import Progress
+
+ROOT = Path(cli.__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (20, 10), "red").save(path)
+    return str(path)
+
+
+class FakeClip:
+    """Finds labels the likelier the longer they are."""
+
+    name = "fake"
+    image_size = 8
+
+    def classify(self, image, labels):
+        assert image.mode == "RGB" and image.size == (20, 10)
+        total = sum(map(len, labels))
+        return [
+            Prediction(label, len(label) / total, 0.25)
+            for label in sorted(labels, key=len, reverse=True)
+        ]
+
+
+@pytest.fixture
+def fake_clip(monkeypatch):
+    asked = []
+
+    def load(name):
+        asked.append(name)
+        return FakeClip()
+
+    monkeypatch.setattr(clip, "load", load)
+    return asked
+
+
+def run_in_shell(*words: str, **options) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env=environment, **options
+    )
+
+
+def test_importing_the_command_line_imports_nothing_heavy():
+    code = (
+        "import sys, multimodal.cli; "
+        "heavy = {'torch', 'torchvision', 'open_clip', 'faiss', 'matplotlib', 'gradio', 'PIL'}; "
+        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    assert run_in_shell("-c", code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "words, wanted",
+    [
+        ([], ["classify", "index", "search", "train", "evaluate", "data", "doctor"]),
+        (["--help"], ["classify", "doctor"]),
+        (["classify", "--help"], ["IMAGE", "LABEL", "--model", "--json", "clip-photos"]),
+        (["index", "--help"], ["DIR", "--out", "--model"]),
+        (["search", "--help"], ["GALLERY", "--text", "--image", "--top-k", "--json"]),
+        (["train", "--help"], ["{clip}", "--recipe", "--data", "--out", "--resume"]),
+        (["evaluate", "--help"], ["zero-shot", "retrieval", "toybox"]),
+        (["evaluate", "zero-shot", "--help"], ["--model", "--images", "--classes", "--json"]),
+        (["evaluate", "retrieval", "--help"], ["--model", "--images", "--captions", "--json"]),
+        (["evaluate", "toybox", "--help"], ["--model", "--seed", "--scenes", "--json"]),
+        (["data", "fetch", "--help"], ["coco", "flickr8k", "tiny-imagenet", "--out"]),
+    ],
+)
+def test_help(words, wanted, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    text = capsys.readouterr().out
+    assert stop.value.code == 0
+    assert all(word in text for word in wanted), text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        ["evaluate"],
+        ["evaluate", "zero-shot"],
+        ["train", "clip"],
+        ["train", "bert", "--recipe", "x"],
+        ["data", "fetch", "imagenet"],
+        ["index", "photos"],
+        ["evaluate", "toybox", "--scenes", "many"],
+    ],
+)
+def test_wrong_usage_exits_with_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    captured = capsys.readouterr()
+    assert stop.value.code == 2
+    assert "Traceback" not in captured.err and captured.err
+
+
+def test_classify(photo, fake_clip, tmp_path, capsys):
+    out = tmp_path / "result.json"
+    words = ["classify", photo, "cat", "a small dog", "고양이", "--model", "m", "--json", str(out)]
+    assert cli.main(words) == 0
+    assert fake_clip == ["m"]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[-1] for line in lines] == ["a small dog", "cat", "고양이"]
+    body = json.loads(out.read_text("utf-8"))
+    assert body["model"] == "m" and body["image"] == photo
+    assert body["predictions"][0] == {
+        "label": "a small dog",
+        "probability": pytest.approx(11 / 17),
+        "cosine": 0.25,
+    }
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_classify_takes_clip_photos_by_default(photo, fake_clip):
+    assert cli.main(["classify", photo, "cat"]) == 0
+    assert fake_clip == ["clip-photos"]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["classify", "nowhere.jpg", "cat"], "There is no file 'nowhere.jpg'"),
+        (["classify", "PHOTO"], "No label was given"),
+        (["classify", "PHOTO", " "], "No label was given"),
+        (["classify", "PHOTO", "cat", "--json", "no/such/x.json"], "no folder"),
+        (["classify", "PHOTO", "cat", "--json", "."], "is a folder"),
+        (["classify", "PHOTO", "cat", "--model", "no-model"], "no model named 'no-model'"),
+        (["evaluate", "zero-shot", "--images", "nowhere"], "--images nowhere"),
+        (["evaluate", "zero-shot", "--images", ".", "--classes", "nowhere"], "--classes nowhere"),
+        (["evaluate", "retrieval", "--images", ".", "--captions", "no.txt"], "--captions no.txt"),
+        (["evaluate", "toybox", "--scenes", "0"], "--scenes is 0"),
+        (["search", "nowhere", "--text", "a dog"], "nowhere"),
+        (["search", ".", "--text", "a", "--image", "b"], "--text or --image"),
+        (["search", "."], "--text or --image"),
+        (["search", ".", "--text", "a", "--top-k", "0"], "--top-k is 0"),
+        (["train", "clip", "--recipe", "nothing"], "no recipe 'nothing'"),
+    ],
+)
+def test_bad_input_is_one_line_on_stderr_and_exit_2(words, said, photo, capsys, tmp_path):
+    words = [photo if word == "PHOTO" else word for word in words]
+    assert cli.main(words) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err and captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_a_torn_picture_reads_the_same(tmp_path, capsys):
+    (tmp_path / "torn.jpg").write_bytes(b"")
+    assert cli.main(["classify", str(tmp_path / "torn.jpg"), "cat"]) == 2
+    assert "empty" in capsys.readouterr().err
+
+
+def test_an_unwritable_place_is_one_line_too(photo, fake_clip, capsys, tmp_path):
+    (tmp_path / "x.json.part").mkdir()
+    assert cli.main(["classify", photo, "cat", "--json", str(tmp_path / "x.json")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and "x.json" in captured.err
+
+
+def test_ctrl_c_exits_with_130_and_no_stack_trace(monkeypatch, capsys):
+    def stop(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.Doctor, "run", stop)
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err.strip() == "Stopped."
+
+
+def fake_evaluation(monkeypatch, name: str, answer: dict) -> list:
+    """Replaces one evaluation by one that records what it was given."""
+    given = []
+
+    def evaluate(*arguments):
+        given.extend(arguments)
+        return answer
+
+    monkeypatch.setattr(evaluation, name, SimpleNamespace(evaluate=evaluate), raising=False)
+    return given
+
+
+@pytest.mark.parametrize(
+    "name, task, options, rest, answer",
+    [
+        (
+            "zero_shot",
+            "zero-shot",
+            ["--images", "DIR", "--classes", "FILE"],
+            ["DIR", "FILE"],
+            {"top1": 78.25, "top5": 97.0, "mean_per_class": 78.25, "images": 2000},
+        ),
+        (
+            "retrieval",
+            "retrieval",
+            ["--images", "DIR", "--captions", "FILE"],
+            ["DIR", "FILE"],
+            {"t2i_r1": 28.1, "median_rank": 4.0, "images": 10, "captions": 50},
+        ),
+        (
+            "toybox",
+            "toybox",
+            ["--seed", "7", "--scenes", "20"],
+            [7, 20],
+            {"zero_shot": 99.0, "t2i_r1": 96.5, "held_out": 91.0, "korean_t2i_r1": 95.5},
+        ),
+    ],
+)
+def test_evaluate(name, task, options, rest, answer, fake_clip, tmp_path, monkeypatch, capsys):
+    (tmp_path / "classes.txt").write_text("a\tb\n")
+    places = {"DIR": str(tmp_path), "FILE": str(tmp_path / "classes.txt")}
+    options = [places.get(word, word) for word in options]
+    given = fake_evaluation(monkeypatch, name, answer)
+    out = tmp_path / "figures.json"
+    words = ["evaluate", task, "--model", "m", *options, "--json", str(out)]
+    assert cli.main(words) == 0
+    assert fake_clip == ["m"]
+    assert given[0].name == "fake"
+    assert given[1:] == [Path(places[word]) if word in places else word for word in rest]
+    assert json.loads(out.read_text()) == answer
+    printed = capsys.readouterr().out
+    assert all(key in printed for key in answer)
+
+
+def test_train_hands_everything_over_and_shows_progress(monkeypatch, capsys):
+    training = importlib.import_module("multimodal.training.clip")
+    given = {}
+
+    def train(recipe, data, out, **options):
+        given.update(recipe=recipe, data=data, out=out, **options)
+        yield Progress(1, 2, "loss 4.0", 1.0)
+        yield Progress(2, 2, "loss 3.5", 1.0)
+
+    monkeypatch.setattr(training, "train", train)
+    words = ["train", "clip", "--recipe", "toybox", "--data", "d", "--out", "o", "--resume"]
+    assert cli.main([*words, "--text-start", "t"]) == 0
+    assert given == {
+        "recipe": "toybox",
+        "data": Path("d"),
+        "out": Path("o"),
+        "resume": True,
+        "init": "",
+        "image_start": None,
+        "text_start": Path("t"),
+        "cache": None,
+    }
+    assert "loss 3.5" in capsys.readouterr().err
+
+
+def test_data_fetch(monkeypatch, capsys, tmp_path):
+    fetching = importlib.import_module("multimodal.data.fetch")
+    given = []
+
+    def fetch(*arguments):
+        given.extend(arguments)
+        yield Progress(5_000_000, 10_000_000, "a.zip", 2e6)
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    assert cli.main(["data", "fetch", "flickr8k", "--out", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert given == ["flickr8k", tmp_path]
+    assert "non-commercial" in captured.out and str(tmp_path / "flickr8k") in captured.out
+    assert captured.err.strip() == "50 %  5 of 10 MB  2.0 MB/s  0:00:02 left  a.zip"
+
+
+def test_doctor(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    assert cli.main(["doctor"]) == 1
+    assert "clip-photos" in capsys.readouterr().out
+
+
+def test_as_a_program():
+    done = run_in_shell("-m", "multimodal", "classify", "nowhere.jpg", "cat")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == "There is no file 'nowhere.jpg': check the path.\n"
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    program = f"{sys.executable} -m multimodal doctor | head -n 1"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    done = subprocess.run(program, shell=True, capture_output=True, text=True, env=environment)
+    assert done.stderr == "" and done.stdout.startswith("ok")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_on_a_terminal_is_one_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    terminal.show([Progress(1, 4, "a long note", 2.0), Progress(4, 4, "b")], "photos", stream)
+    first, last = stream.getvalue().strip("\r\n").split("\r")
+    assert first.startswith("[#####---------------]  25 %  1 of 4 photos  2.0 photos/s")
+    assert len(first) <= 59 and last.startswith("[####################] 100 %")
+    assert stream.getvalue().count("\n") == 1 and len(last) >= len(first)
+
+
+def test_progress_in_a_log_is_a_line_a_step_and_the_last():
+    stream = io.StringIO()
+    reports = [Progress(n, 100, f"loss {9 - n / 50:.2f}") for n in range(1, 101)]
+    terminal.show([Progress(0, None, "reading"), *reports], stream=stream)
+    assert stream.getvalue().splitlines() == [
+        "0  reading",
+        "  1 %  1 of 100  loss 8.98",
+        "100 %  100 of 100  loss 7.00",
+    ]
+
+
+def test_only_the_first_of_several_processes_speaks(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    stream = Terminal()
+    terminal.show([Progress(1, 2)], stream=stream)
+    assert stream.getvalue() == ""
+
+
+def test_progress_ends_its_line_when_the_job_fails():
+    def job():
+        yield Progress(1, 2)
+        raise UserError("Out of luck.")
+
+    stream = Terminal()
+    with pytest.raises(UserError):
+        terminal.show(job(), stream=stream)
+    assert stream.getvalue().endswith("\n")
+
+
+def test_every_recipe_is_valid_toml():
+    for file in (ROOT / "multimodal" / "training" / "recipes").glob("*.toml"):
+        assert tomllib.loads(file.read_text("utf-8"))
