@@ -94,7 +94,20 @@ class Index:
 
     def run(self) -> int:
         """Indexes with a progress bar and lists the files that could not be read."""
-        raise NotImplementedError
+        check_exists("DIR", self.folder)
+        from multimodal.retrieval import Gallery
+
+        gallery = Gallery.open_or_create(self.out, self.model)
+        last = show(gallery.add(self.folder), unit="photos")
+        for _, reason in last.bad:
+            print(one_line(reason), file=sys.stderr)
+        if not len(gallery):
+            raise UserError(f"{self.folder} holds no photo that can be read: give another folder.")
+        print(
+            f"{len(gallery)} photos in {self.out}: {last.added} new, {last.skipped} there already, "
+            f"{len(last.bad)} could not be read."
+        )
+        return 0
 
 
 @dataclass(frozen=True)
@@ -117,7 +130,38 @@ class Search:
 
     def run(self) -> int:
         """Prints the hits, best first."""
-        raise NotImplementedError
+        if (self.text is None) == (self.image is None):
+            raise UserError("Search with --text or --image: give one of the two.")
+        if self.top_k < 1:
+            raise UserError(f"--top-k is {self.top_k}: give 1 or more.")
+        check_json(self.json)
+        from multimodal.retrieval import Gallery
+
+        gallery = Gallery.open(self.gallery)
+        photo = None if self.image is None else Path(self.image)  # a str would be read as words
+        hits = gallery.search(self.text, photo, top_k=self.top_k).hits
+        for hit in hits:
+            print(f"{hit.rank:4}  {hit.score:+.3f}  {hit.path or hit.name}")
+        write_json(
+            self.json,
+            {
+                "gallery": str(self.gallery),
+                "model": gallery.model_name,
+                "text": self.text,
+                "image": self.image,
+                "hits": [
+                    {
+                        "rank": hit.rank,
+                        "score": hit.score,
+                        "name": hit.name,
+                        "path": str(hit.path) if hit.path else None,
+                        "captions": list(hit.captions),
+                    }
+                    for hit in hits
+                ],
+            },
+        )
+        return 0
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,10 @@ def read_label_set(name: str) -> tuple[Label, ...]:
     with (FOLDER / label_sets()[name]["file"]).open(encoding="utf-8", newline="") as file:
         return tuple(
             Label(
-                row["en"], row["ko"], _words(row["everyday_en"]), _words(row["everyday_ko"]),
+                row["en"],
+                row["ko"],
+                _words(row["everyday_en"]),
+                _words(row["everyday_ko"]),
                 row.get("wnid"),
             )
             for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)

@@ -6,14 +6,16 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from multimodal.progress import Progress
+
+Report = TypeVar("Report", bound=Progress)
 
 QUIET_SECONDS = 30  # between two lines of progress in a log file
 
 
-def show(reports: Iterable[Progress], unit: str = "", stream: TextIO | None = None) -> None:
+def show(reports: Iterable[Report], unit: str = "", stream: TextIO | None = None) -> Report | None:
     """Drains a slow job and shows where it stands, on one line of a terminal.
 
     Where the output is no terminal, a line is written when the step changes, every half minute
@@ -23,11 +25,15 @@ def show(reports: Iterable[Progress], unit: str = "", stream: TextIO | None = No
         reports: What the job yields.
         unit: What is counted; ``B`` shows megabytes.
         stream: Where to write; standard error if None.
+
+    Returns:
+        The last report, None if there was none.
     """
     stream = stream or sys.stderr
     live, said, step, width, held = stream.isatty(), 0.0, None, 0, None
     silent = os.environ.get("RANK", "0") != "0"
     columns = shutil.get_terminal_size((100, 24)).columns - 1
+    report = None
     try:
         for report in reports:
             kind = re.sub(r"[-+\d.]+", "", report.note)  # the loss in a note is no new step
@@ -44,6 +50,7 @@ def show(reports: Iterable[Progress], unit: str = "", stream: TextIO | None = No
                 held = report
         if held is not None:
             print(describe(held, unit), file=stream, flush=True)
+        return report
     finally:
         if width:
             print(file=stream)

@@ -29,7 +29,12 @@ def tiny_config(tiny_tokenizer) -> ClipConfig:
         vocab_size=tiny_tokenizer.vocab_size, width=32, layers=2, heads=4, hidden=64, max_tokens=32
     )
     return ClipConfig(
-        image_tower="residual", image_width=8, image_size=32, embed_dim=24, head_hidden=32, text=text
+        image_tower="residual",
+        image_width=8,
+        image_size=32,
+        embed_dim=24,
+        head_hidden=32,
+        text=text,
     )
 
 
@@ -44,8 +49,12 @@ def tiny_folder(tmp_path, tiny_encoder, tiny_config, tiny_tokenizer):
     """A whole checkpoint folder of a tiny CLIP model."""
     folder = tmp_path / "clip-tiny"
     checkpoint.save(
-        folder, "clip", tiny_config, tiny_encoder.state_dict(),
-        tokenizer=tiny_tokenizer.to_json(), card="# tiny\n",
+        folder,
+        "clip",
+        tiny_config,
+        tiny_encoder.state_dict(),
+        tokenizer=tiny_tokenizer.to_json(),
+        card="# tiny\n",
     )
     return folder
 

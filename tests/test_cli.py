@@ -151,6 +151,7 @@ def test_classify_takes_clip_photos_by_default(photo, fake_clip):
         (["evaluate", "zero-shot", "--images", ".", "--classes", "nowhere"], "--classes nowhere"),
         (["evaluate", "retrieval", "--images", ".", "--captions", "no.txt"], "--captions no.txt"),
         (["evaluate", "toybox", "--scenes", "0"], "--scenes is 0"),
+        (["index", "nowhere", "--out", "x"], "nowhere"),
         (["search", "nowhere", "--text", "a dog"], "nowhere"),
         (["search", ".", "--text", "a", "--image", "b"], "--text or --image"),
         (["search", "."], "--text or --image"),
@@ -186,6 +187,55 @@ def test_ctrl_c_exits_with_130_and_no_stack_trace(monkeypatch, capsys):
     monkeypatch.setattr(cli.Doctor, "run", stop)
     assert cli.main(["doctor"]) == 130
     assert capsys.readouterr().err.strip() == "Stopped."
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "sub").mkdir(parents=True)
+    for name, colour in {"red": "red", "sea": "blue", "sub/sun": "yellow"}.items():
+        Image.new("RGB", (40, 30), colour).save(folder / f"{name}.png")
+    (folder / "torn.jpg").write_bytes(b"")
+    return folder
+
+
+def test_index_and_search_with_a_whole_model(photos, tiny_folder, tmp_path, capsys):
+    gallery = str(tmp_path / "gallery")
+    index = ["index", str(photos), "--out", gallery, "--model", str(tiny_folder)]
+    assert cli.main(index) == 0
+    captured = capsys.readouterr()
+    assert "3 photos" in captured.out and "3 new, 0 there already, 1 could not" in captured.out
+    assert "'torn.jpg' is empty" in captured.err
+    assert cli.main(index) == 0
+    assert "0 new, 3 there already" in capsys.readouterr().out
+
+    out = tmp_path / "hits.json"
+    query = ["--image", str(photos / "sea.png"), "--top-k", "2", "--json", str(out)]
+    assert cli.main(["search", gallery, *query]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 and lines[0].split() == ["1", "+1.000", str(photos / "sea.png")]
+    body = json.loads(out.read_text("utf-8"))
+    assert [hit["rank"] for hit in body["hits"]] == [1, 2]
+    assert body["hits"][0]["name"] == "sea.png" and body["hits"][0]["captions"] == []
+    assert body["hits"][0]["score"] == pytest.approx(1, abs=1e-3)
+    assert body["text"] is None and body["image"] == str(photos / "sea.png")
+
+    assert cli.main(["search", gallery, "--text", "노란 해", "--json", str(out)]) == 0
+    assert len(json.loads(out.read_text("utf-8"))["hits"]) == 3
+
+
+def test_classify_with_a_whole_model(photos, tiny_folder, capsys):
+    words = ["classify", str(photos / "red.png"), "boat", "집", "--model", str(tiny_folder)]
+    assert cli.main(words) == 0
+    shares = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=0.02)
+
+
+def test_a_folder_without_photos(tmp_path, tiny_folder, capsys):
+    (tmp_path / "empty").mkdir()
+    words = ["index", str(tmp_path / "empty"), "--out", str(tmp_path / "g")]
+    assert cli.main([*words, "--model", str(tiny_folder)]) == 2
+    assert "holds no photo" in capsys.readouterr().err
 
 
 def fake_evaluation(monkeypatch, name: str, answer: dict) -> list:

@@ -101,9 +101,7 @@ class DualEncoder(nn.Module):
         self.image_projection = Projection(
             self.image_tower.channels, config.head_hidden, config.embed_dim
         )
-        self.text_projection = Projection(
-            config.text.width, config.head_hidden, config.embed_dim
-        )
+        self.text_projection = Projection(config.text.width, config.head_hidden, config.embed_dim)
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     @property

@@ -34,7 +34,9 @@ def build(name: str, sets: Sequence[str] = SETS) -> Path:
     model = clip.load(name)
     labels = list(
         dict.fromkeys(
-            label.name(code) for key in sets for label in read_label_set(key)
+            label.name(code)
+            for key in sets
+            for label in read_label_set(key)
             for code in model.languages
         )
     )
@@ -43,7 +45,8 @@ def build(name: str, sets: Sequence[str] = SETS) -> Path:
         tensors[kind] = cache.embed(model, labels, ensemble=ensemble).half()
     file = checkpoint.resolve(name) / FILE
     save_file(
-        tensors, file,
+        tensors,
+        file,
         {"fingerprint": model.fingerprint, "labels": json.dumps(labels, ensure_ascii=False)},
     )
     return file

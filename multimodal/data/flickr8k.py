@@ -20,10 +20,14 @@ def load(root: Path, split: str = "train") -> list[Photo]:
     root = Path(root)
     root = root / "flickr8k" if (root / "flickr8k").is_dir() else root
     folder = find(root, "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")
-    captions = read_captions(find(root, "captions.txt", "Flickr8k.token.txt", "*/Flickr8k.token.txt"))
+    captions = read_captions(
+        find(root, "captions.txt", "Flickr8k.token.txt", "*/Flickr8k.token.txt")
+    )
     official = "dev" if split == "val" else split
     listing = find(
-        root, f"Flickr_8k.{split}Images.txt", f"Flickr_8k.{official}Images.txt",
+        root,
+        f"Flickr_8k.{split}Images.txt",
+        f"Flickr_8k.{official}Images.txt",
         f"*/Flickr_8k.{official}Images.txt",
     )
     names = listing.read_text("utf-8").split()

@@ -96,9 +96,7 @@ def _walk(place: Path) -> Iterator[Photo]:
         with tarfile.open(place, "r:") as tar:
             for member in tar:
                 if member.isfile() and Path(member.name).suffix.lower() in IMAGE_SUFFIXES:
-                    yield Photo(
-                        place, member.name, offset=member.offset_data, size=member.size
-                    )
+                    yield Photo(place, member.name, offset=member.offset_data, size=member.size)
     except (OSError, tarfile.TarError) as error:
         raise DataError(
             f"{place} is neither a folder nor an uncompressed tar of pictures."

@@ -20,8 +20,13 @@ def load(root: Path, split: str = "train") -> list[Photo]:
     if place.is_dir():
         official = "seg_test" if split == "val" else f"seg_{split}"
         place = find(
-            place, split, official, f"scenes-6/{split}", f"scenes/scenes-6/{split}",
-            "scenes/*.tar", "scenes*.tar",
+            place,
+            split,
+            official,
+            f"scenes-6/{split}",
+            f"scenes/scenes-6/{split}",
+            "scenes/*.tar",
+            "scenes*.tar",
         )
     if place.is_dir():
         return list(class_photos(place))

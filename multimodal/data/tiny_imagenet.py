@@ -19,8 +19,11 @@ def load(root: Path, split: str = "train") -> list[Photo]:
     place = Path(root)
     if place.is_dir() and not (place / "train").is_dir():
         place = find(
-            place, "tiny-imagenet-200/train", "tiny-imagenet/tiny-imagenet-200/train",
-            "tiny-imagenet/*.tar", "tiny-imagenet*.tar",
+            place,
+            "tiny-imagenet-200/train",
+            "tiny-imagenet/tiny-imagenet-200/train",
+            "tiny-imagenet/*.tar",
+            "tiny-imagenet*.tar",
         )
         place = place.parent if place.is_dir() else place
     official = place / "val" / "val_annotations.txt"

@@ -11,7 +11,7 @@ for hit in gallery.search("a dog on the beach").hits:
 
 from multimodal.retrieval.gallery import Gallery
 from multimodal.retrieval.indexing import IndexProgress
-from multimodal.retrieval.query import CaptionHit, Hit, SearchResult
 from multimodal.retrieval.manifest import GalleryError
+from multimodal.retrieval.query import CaptionHit, Hit, SearchResult
 
 __all__ = ["CaptionHit", "Gallery", "GalleryError", "Hit", "IndexProgress", "SearchResult"]

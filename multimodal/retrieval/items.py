@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from multimodal.retrieval.manifest import GalleryError
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -19,7 +21,7 @@ class Item:
             it in memory.
         width: Pixels, upright.
         height: Pixels, upright.
-        bytes: Size of its file.
+        file_size: Bytes of its file.
         mtime: When its file was last changed, nanoseconds since 1970; 0 for one without a file.
         sha256: Digest of its file, or of its pixels where it came without one.
         captions: What people wrote about it.
@@ -30,7 +32,7 @@ class Item:
     path: str | None
     width: int
     height: int
-    bytes: int
+    file_size: int
     mtime: int
     sha256: str
     captions: tuple[str, ...] = ()
@@ -44,11 +46,17 @@ class Item:
         """Reads a line of `items.jsonl`.
 
         Raises:
-            ValueError, TypeError: if it is not one.
+            GalleryError: if it is not one.
         """
-        values = json.loads(line.decode("utf-8", "surrogatepass"))
-        values["captions"] = tuple(values.get("captions", ()))
-        return cls(**values)
+        try:
+            values = json.loads(line.decode("utf-8", "surrogatepass"))
+            values["captions"] = tuple(values.get("captions", ()))
+            return cls(**values)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise GalleryError(
+                "A line of the gallery's items.jsonl is damaged: copy the whole gallery folder "
+                "again, or index the photos into a new folder."
+            ) from error
 
     def file(self, gallery: Path | None) -> Path | None:
         """Where its file lies, given the gallery's folder; it may have been moved since."""

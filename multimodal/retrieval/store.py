@@ -1,12 +1,12 @@
-"""A gallery on disk. `manifest.json` is the point of commitment: what it does not name is not there.
+"""A gallery on disk; its manifest is the point of commitment.
 
-    manifest.json                   format, model and its fingerprint, counts, digests
-    embeddings-000000.safetensors   `images` (rows, dim), `captions` (lines, dim) and `owners`,
-                                    the row of each caption's picture; further numbers follow
-    items.jsonl                     a line per row; bytes beyond the manifest's count do not count
-    index-000000.faiss              approximate index of a large gallery
-    photos/                         pictures that came without a lasting file, such as uploads
-    thumbnails/                     small JPEGs, made when they are first shown
+    manifest.json                     format, model and its fingerprint, counts, digests
+    embeddings-000002-0.safetensors  `images` (rows, dim), `captions` (lines, dim), `owners`,
+                                      the row of each caption's picture; more files follow
+    items.jsonl                       a line per row; bytes beyond the manifest's do not count
+    index-000009.faiss                approximate index of a large gallery
+    photos/                           pictures that came without a lasting file, such as uploads
+    thumbnails/                       small JPEGs, made when they are first shown
 
 Every commit writes the vectors, then the lines, then the manifest, each flushed to the disk, the
 manifest by renaming. A job killed at any moment loses the rows since its last commit, no more.
@@ -63,7 +63,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             if any(not _leftover(name) for name in os.listdir(folder)):
                 raise GalleryError(
-                    f"{folder} is not empty and holds no gallery: give a new folder for the gallery."
+                    f"{folder} is not empty and holds no gallery: give a new folder for it."
                 )
             store._commit(store.manifest)
         return store
@@ -273,7 +273,7 @@ class Store:
         if not path.is_file() or path.stat().st_size != len(data):
             with self._saying():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(path, data)
+                write_whole(path, data, flush=False)
         return path.relative_to(self.folder).as_posix()
 
     def _write_shard(self, tensors: Mapping[str, np.ndarray], more: int = 0) -> Shard:
@@ -309,12 +309,13 @@ class Store:
             ) from error
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file whole or not at all, also where the power fails."""
+def write_whole(path: Path, data: bytes, flush: bool = True) -> None:
+    """Writes a file whole or not at all; flushed, also where the power fails."""
     part = path.with_name(path.name + ".part")
     with part.open("wb") as file:
         file.write(data)
-        _flush(file)
+        if flush:
+            _flush(file)
     os.replace(part, path)
 
 

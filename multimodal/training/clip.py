@@ -76,8 +76,12 @@ def train(
         from multimodal.training.clip_photos import PhotoSettings, PhotoTask
 
         if data is None:
-            raise TrainingError("The photo recipes need the data sets: give their folder as --data.")
-        photo_settings = PhotoSettings(**{**values.get("task", {}), **({"init": init} if init else {})})
+            raise TrainingError(
+                "The photo recipes need the data sets: give their folder as --data."
+            )
+        photo_settings = PhotoSettings(
+            **{**values.get("task", {}), **({"init": init} if init else {})}
+        )
         task = PhotoTask(
             photo_settings,
             config,

@@ -32,7 +32,12 @@ from multimodal.training.pixels import PixelCache
 from multimodal.training.teacher import Teacher, read_image_start, teach
 
 # stored side of each set's photos, and the side at which the teacher looks at them
-SIDES = {"flickr8k": (160, 160), "coco": (160, 160), "scenes": (96, 128), "tiny_imagenet": (64, 128)}
+SIDES = {
+    "flickr8k": (160, 160),
+    "coco": (160, 160),
+    "scenes": (96, 128),
+    "tiny_imagenet": (64, 128),
+}
 LOADERS = {"flickr8k": flickr8k, "coco": coco, "scenes": scenes, "tiny_imagenet": tiny_imagenet}
 KOREAN_PIECES = 4000
 
@@ -66,7 +71,7 @@ class PhotoSettings:
     concepts: int = 64
     memory: int = 1024
     scales: dict[str, float] = field(
-        default_factory=lambda: {"image": 0.08, "text": 0.08, "words": 2.0}
+        default_factory=lambda: {"image": 0.25, "text": 0.25, "words": 5.0}
     )
     weights: dict[str, float] = field(default_factory=dict)
     degrade: float = 0.3
@@ -146,8 +151,12 @@ class PhotoTask:
         encoder.image_tower.to(memory_format=torch.channels_last)
         used = {k: v for k, v in self.concepts.vocabularies.items() if k != "others"}
         self.model = ClipObjective(
-            encoder.train(), used, len(self.concepts.names),
-            memory=self.settings.memory, weights=self.settings.weights,
+            encoder.train(),
+            used,
+            len(self.concepts.names),
+            memory=self.settings.memory,
+            weights=self.settings.weights,
+            followers=True,
         )
 
     def parameter_groups(self) -> list[dict]:
@@ -336,9 +345,7 @@ class PhotoTask:
             joined = torch.cat(rows)
             ends = np.cumsum([len(captions) for captions in self.caption_ids[name]])
             starts = [0, *ends[:-1]]
-            self.caption_features[name] = [
-                joined[a:b] for a, b in zip(starts, ends, strict=True)
-            ]
+            self.caption_features[name] = [joined[a:b] for a, b in zip(starts, ends, strict=True)]
         self.concept_features = [
             torch.cat(list(self._text_features(ids))) for ids in self.concept_ids[0]
         ]
@@ -379,7 +386,10 @@ class PhotoTask:
 
     def export(self, model: nn.Module, folder: Path) -> None:
         checkpoint.save(
-            folder, "clip", self.config, model.encoder.state_dict(),
+            folder,
+            "clip",
+            self.config,
+            model.encoder.state_dict(),
             tokenizer=self.tokenizer.to_json(),
         )
 

@@ -171,7 +171,10 @@ class ToyboxTask:
 
     def export(self, model: nn.Module, folder: Path) -> None:
         checkpoint.save(
-            folder, "clip", self.config, model.encoder.state_dict(),
+            folder,
+            "clip",
+            self.config,
+            model.encoder.state_dict(),
             tokenizer=self.tokenizer.to_json(),
         )
 

@@ -93,7 +93,9 @@ class Task(Protocol):
         """Writes the averaged weights as a checkpoint folder."""
 
 
-def run(task: Task, settings: LoopSettings, out: Path, *, resume: bool = False) -> Iterator[Progress]:
+def run(
+    task: Task, settings: LoopSettings, out: Path, *, resume: bool = False
+) -> Iterator[Progress]:
     """Trains; leaves a checkpoint in `out/model` and a log of figures in `out/log.jsonl`.
 
     Args:
@@ -111,9 +113,7 @@ def run(task: Task, settings: LoopSettings, out: Path, *, resume: bool = False) 
     """
     from accelerate import Accelerator
 
-    accelerator = Accelerator(
-        mixed_precision=settings.precision, cpu=not torch.cuda.is_available()
-    )
+    accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
     groups = _with_decay(task.parameter_groups(), settings)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, settings.beta2), eps=1e-8)
     model, optimizer = accelerator.prepare(task.model, optimizer)
@@ -202,8 +202,12 @@ def _with_decay(groups: list[dict[str, Any]], settings: LoopSettings) -> list[di
         for params, decay in ((matrices, shrink), (vectors, 0.0)):
             if params:
                 split.append(
-                    {"params": params, "scale": group.get("scale", 1.0), "weight_decay": decay,
-                     "lr": settings.learning_rate}
+                    {
+                        "params": params,
+                        "scale": group.get("scale", 1.0),
+                        "weight_decay": decay,
+                        "lr": settings.learning_rate,
+                    }
                 )
     return split
 
@@ -265,7 +269,9 @@ def _make_folder(out: Path, state: _State) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingError(f"{out} cannot be made ({error.strerror}): choose another --out.") from error
+        raise TrainingError(
+            f"{out} cannot be made ({error.strerror}): choose another --out."
+        ) from error
     bytes_needed = 4 * sum(v.numel() * v.element_size() for v in state.model.state_dict().values())
     free = shutil.disk_usage(out).free
     if free < 2 * bytes_needed:

@@ -6,9 +6,11 @@ The encoder of every recipe is trained by this one module, so that it is one for
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from multimodal.clip.model import DualEncoder
+from multimodal.text.encoder import mean_pool
 
 
 def contrastive_loss(
@@ -68,8 +70,22 @@ class ClipObjective(nn.Module):
         *,
         memory: int = 0,
         weights: dict[str, float] | None = None,
+        followers: bool = False,
     ) -> None:
+        """Sets the losses up.
+
+        Args:
+            encoder: What is trained.
+            vocabularies: Vocabulary name to concept numbers.
+            concepts: Number of concepts.
+            memory: Earlier pairs kept as negatives.
+            weights: Weight of each loss; what is not named counts 1.
+            followers: Languages after the first learn their word rows only, and pictures and
+                towers learn from the first alone: for a start that knows English and meets
+                another language's random rows, whose noise would wash it out.
+        """
         super().__init__()
+        self.followers = followers
         self.encoder = encoder
         self.weights = weights or {}
         self.vocabularies = list(vocabularies)
@@ -104,8 +120,8 @@ class ClipObjective(nn.Module):
             if f"target_{name}" in batch and len(batch[f"rows_{name}"]):
                 chosen = images[batch[f"rows_{name}"]]
                 names = table[:, getattr(self, f"vocabulary_{name}")]  # (languages, names, dim)
-                # pictures learn from English alone; the other languages' names come to them
-                seen = torch.stack([chosen, *[chosen.detach()] * (len(names) - 1)])
+                other = chosen.detach() if self.followers else chosen
+                seen = torch.stack([chosen, *[other] * (len(names) - 1)])
                 logits = scale * torch.einsum("lbd,lnd->lbn", seen, names)
                 target = batch[f"target_{name}"].float().expand(len(names), -1, -1)
                 losses[name] = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
@@ -134,24 +150,37 @@ class ClipObjective(nn.Module):
         """The bank with this batch's concepts embedded afresh, gradients included."""
         if "concept_row" not in batch:
             return self.bank.clone()
-        fresh = self._texts(batch, "concept")
         where = (batch["concept_language"], batch["concept_row"])
+        if self.followers and "concept_ids" in batch:
+            first = batch["concept_language"] == 0
+            ids, mask = batch["concept_ids"], batch["concept_mask"]
+            fresh = self.bank.new_zeros(len(first), self.bank.shape[-1])
+            fresh = fresh.index_put((first,), self.encoder.encode_tokens(ids[first], mask[first]))
+            fresh = fresh.index_put((~first,), self._follow(ids[~first], mask[~first]))
+        else:
+            fresh = self._texts(batch, "concept")
         table = self.bank.clone().index_put(where, fresh)
         with torch.no_grad():
             self.bank[where] = fresh.detach()
         return table
 
+    def _follow(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Text embeddings whose gradient reaches the word rows and nothing else."""
+        tower, head = self.encoder.text_tower, self.encoder.text_projection
+        still = {n: p.detach() for n, p in tower.named_parameters() if n != "words.weight"}
+        pooled = mean_pool(functional_call(tower, still, (ids, mask)), mask)
+        still = {n: p.detach() for n, p in head.named_parameters()}
+        return F.normalize(functional_call(head, still, (pooled,)).float(), dim=-1)
+
     def _memory(self) -> tuple[Tensor, Tensor, Tensor] | None:
         if not len(self.memory_photo):
             return None
         # copies, because the memory is written to before the backward pass reads them
-        return (
-            self.memory_images.clone(), self.memory_captions.clone(), self.memory_photo.clone()
-        )
+        return (self.memory_images.clone(), self.memory_captions.clone(), self.memory_photo.clone())
 
     @torch.no_grad()
     def _remember(self, images: Tensor, captions: Tensor, photo: Tensor) -> None:
-        size, new = len(self.memory_photo), len(photo)
+        size = len(self.memory_photo)
         if size and self.training:
             for memory, value in (
                 (self.memory_images, images),

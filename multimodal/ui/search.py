@@ -1,7 +1,7 @@
 """The Search tab: words find photos, photos find photos and words, in the user's own pictures."""
 
 import re
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SCENES, FOLDER = "scenes", "folder"
 SCENE_COUNT, SCENE_SIDE = 240, 256
 SCENE_MODEL = "clip-toybox"
-THUMBNAIL = 360
 MATRIX_SIDE = 5
 HISTOGRAM_BINS = 40
 STANDS_OUT = 2.0  # standard deviations above the mean that a clear hit reaches
@@ -31,7 +30,8 @@ class Searcher:
     def __init__(self, context: Context) -> None:
         self.context, self.text = context, context.texts
         self.root = Path(context.settings.data) / "galleries"
-        self._open: dict[Path, Gallery] = {}
+        self._open: dict[str, Gallery] = {}
+        self._lock = threading.RLock()
 
     def choices(self, language: str) -> list[tuple[str, str]]:
         """Titles and keys of the galleries, for the menu."""
@@ -49,143 +49,123 @@ class Searcher:
         Raises:
             UserError: if there is none of that name or it cannot be opened.
         """
+        with self._lock:
+            if key not in self._open:
+                self._open[key] = self._make(key)
+            return self._open[key]
+
+    def _make(self, key: str) -> "Gallery":
         from multimodal.retrieval import Gallery
 
         if key == SCENES:
             return self._scenes()
         if key == FOLDER and self.context.settings.gallery:
-            return self._server_folder()
-        if not re.fullmatch(r"mine-[\w -]{1,60}", key or ""):
-            raise UserError(f"There is no gallery named {key!r}.")
-        return self._opened(self.root / key, lambda folder: Gallery.open(folder))
-
-    def _opened(self, folder: Path, make: Any) -> "Gallery":
-        if folder not in self._open:
-            gallery = make(folder)
-            gallery.model = self.context.clip(gallery.model_name)
-            self._open[folder] = gallery
-        return self._open[folder]
+            return self._server_folder(Path(self.context.settings.gallery))
+        if not re.fullmatch(r"mine-[\w -]{1,60}", key or "") or not (self.root / key).is_dir():
+            raise UserError(f"There is no gallery named {key!r}: choose one of the menu.")
+        gallery = Gallery.open(self.root / key)
+        return Gallery.open(self.root / key, self.context.clip(gallery.model_name))
 
     def _scenes(self) -> "Gallery":
+        """Drawn scenes with their captions in both languages."""
         from multimodal.checkpoint import bundled
         from multimodal.data.toybox import draw, full_caption, make_scene
         from multimodal.retrieval import Gallery
 
         name = SCENE_MODEL if SCENE_MODEL in bundled() else self.context.settings.model
         model = self.context.clip(name)
-
-        def make(folder: Path) -> Gallery:
-            gallery = Gallery.create(folder, model)
-            photos = folder / "photos"
-            photos.mkdir(parents=True, exist_ok=True)
-            captions = {}
-            for seed in range(SCENE_COUNT):
-                file, scene = photos / f"scene-{seed:03}.png", make_scene(seed)
-                if not file.is_file():
-                    draw(scene, SCENE_SIDE).save(file)
-                captions[file] = [full_caption(scene, code) for code in ("en", "ko")]
-            for _ in gallery.add(list(captions), captions=captions):
+        gallery = Gallery.open_or_create(self.root / f"scenes-{model.fingerprint}", model)
+        if len(gallery) < SCENE_COUNT:
+            scenes = {f"scene {i:03}": make_scene(i) for i in range(SCENE_COUNT)}
+            captions = {
+                title: [full_caption(scene, code) for code in ("en", "ko")]
+                for title, scene in scenes.items()
+            }
+            drawn = [(title, draw(scene, SCENE_SIDE)) for title, scene in scenes.items()]
+            for _ in gallery.add(drawn, captions):
                 pass
-            return gallery
+        return gallery
 
-        return self._opened(self.root / f"scenes-{model.fingerprint}", make)
-
-    def _server_folder(self) -> "Gallery":
+    def _server_folder(self, place: Path) -> "Gallery":
+        """The folder named at start-up; what is new in it is embedded when it is first chosen."""
         from multimodal.images import list_images
         from multimodal.retrieval import Gallery
 
         model = self.context.clip(self.context.settings.model)
-        place = Path(self.context.settings.gallery)
-
-        def make(folder: Path) -> Gallery:
-            gallery = Gallery.create(folder, model)
-            files = list_images(place)
-            captions = {file: lines for file in files if (lines := _captions_beside(file))}
-            for _ in gallery.add(files, captions=captions):
-                pass
-            return gallery
-
         key = re.sub(r"\W+", "-", str(place.resolve()))[-60:]
-        return self._opened(self.root / f"folder{key}-{model.fingerprint}", make)
+        gallery = Gallery.open_or_create(self.root / f"folder{key}-{model.fingerprint}", model)
+        captions = {
+            file.relative_to(place).as_posix(): lines
+            for file in list_images(place)
+            if (lines := _captions_beside(file))
+        }
+        for _ in gallery.add(place, captions):
+            pass
+        return gallery
 
     def index(self, files: Sequence[str], name: str, language: str) -> Iterator[tuple[str, str]]:
-        """Embeds uploaded photos into a gallery of the user's own.
+        """Embeds uploaded photos, or zips of photos, into a gallery of the user's own.
 
         Yields:
             HTML of the progress, and the gallery's key.
 
         Raises:
-            UserError: if there is nothing to index.
+            UserError: if there is nothing to index or it cannot be stored.
         """
         from multimodal.retrieval import Gallery
 
         if not files:
             raise UserError(self.text("search_no_files", language))
         name = re.sub(r"[^\w -]+", " ", name or "").strip()[:60]
-        name = name or self.text("search_name_hint", language)
-        key = f"mine-{name}"
-        folder = self.root / key
+        key = f"mine-{name or self.text('search_name_hint', language)}"
         model = self.context.clip(self.context.settings.model)
-        gallery = Gallery.create(folder, model)
-        gallery.model = model
-        self._open[folder] = gallery
+        gallery = Gallery.open_or_create(self.root / key, model)
+        with self._lock:
+            self._open[key] = gallery
+        photos = [(Path(f).name, Path(f)) for f in files if Path(f).suffix.lower() != ".zip"]
+        zips = [Path(f) for f in files if Path(f).suffix.lower() == ".zip"]
         bad: list[tuple[str, str]] = []
-        sources = list(self._unpacked(files, folder / "photos", bad))
-        captions = {file: lines for file in sources if (lines := _captions_beside(file))}
-        for step in gallery.add(sources, captions=captions):
-            share = step.done / max(step.total or 1, 1)
-            say = self.text(
-                "search_progress", language, done=step.done, total=step.total,
-                rate=f"{step.rate or 0:.0f}",
-            )
-            yield f"<p>{say}</p>{pictures.bar('', share)}", key
-            bad_here = list(step.bad)
+        for sources in ([photos] if photos else []) + zips:
+            step = None
+            for step in gallery.add(sources, keep=True):
+                say = self.text(
+                    "search_progress",
+                    language,
+                    done=step.done,
+                    total=step.total or "?",
+                    rate=f"{step.rate or 0:.0f}",
+                )
+                share = step.done / step.total if step.total else 0
+                yield f"<p>{say}</p>{pictures.bar('', share)}", key
+            bad += step.bad if step else ()
         done = self.text("search_done", language, count=len(gallery))
-        yield f"<p>{done}</p>{self._bad(bad + bad_here, language)}", key
-
-    def _unpacked(
-        self, files: Sequence[str], folder: Path, bad: list[tuple[str, str]]
-    ) -> Iterator[Path]:
-        """Uploads as files that stay: copies of photos, and what a zip holds."""
-        import shutil
-
-        from multimodal.images import ImageError, read_zip
-
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in map(Path, files):
-            if file.suffix.lower() != ".zip":
-                target = folder / file.name
-                shutil.copyfile(file, target)
-                yield target
-                continue
-            for name, content in read_zip(file):
-                if isinstance(content, ImageError):
-                    bad.append((name, str(content)))
-                    continue
-                target = folder / Path(name).name
-                target.write_bytes(content)
-                yield target
+        yield f"<p>{done}</p>{self._bad(bad, language)}", key
 
     def _bad(self, bad: Sequence[tuple[str, str]], language: str) -> str:
         if not bad:
             return ""
-        items = "".join(f"<li>{escape(f'{name}: {why}')}</li>" for name, why in bad[:50])
+        items = "".join(f"<li>{escape(why)}</li>" for _, why in bad[:50])
         return f"<p>{self.text('search_bad', language, n=len(bad))}</p><ul>{items}</ul>"
 
     def search(
-        self, key: str, text: str, image: Any, plus: str, minus: str, top_k: int,
-        duplicates: bool, example: Any = None,
+        self,
+        key: str,
+        text: str,
+        image: Any,
+        plus: str,
+        minus: str,
+        top_k: int,
+        duplicates: bool,
+        example: int | None = None,
     ) -> "SearchResult":
         """Searches a gallery; comma-separated words are added and taken away.
 
         Raises:
             UserError: if the query is empty or the photo cannot be read.
         """
-        from multimodal.images import open_image
-
         return self.gallery(key).search(
-            text=text.strip() or None,
-            image=open_image(image) if image else None,
+            text=text,
+            image=image or None,
             plus=_words(plus),
             minus=_words(minus),
             top_k=int(top_k),
@@ -223,7 +203,7 @@ class Searcher:
 
     def times(self, result: "SearchResult", language: str) -> str:
         """Milliseconds by stage."""
-        unit, total = self.text("search_ms", language), sum(result.timings.values())
+        unit, total = self.text("search_ms", language), result.timings["total"]
         rows = "".join(
             f'<div class="bar"><span class="name">{escape(stage)}</span><span class="track">'
             f'<span class="fill" style="display:block;width:{100 * spent / max(total, 1e-9):.1f}%;'
@@ -233,35 +213,28 @@ class Searcher:
         )
         return rows
 
-    def captions(self, key: str, item: Any, language: str) -> str:
+    def captions(self, key: str, item: int) -> str:
         """The captions nearest to a photo of the gallery."""
         near = self.gallery(key).captions_for(item, top_k=5)
-        if not near:
-            return f"<p>{escape(self.text('search_no_captions', language))}</p>"
         rows = "".join(
             f"<li>{escape(hit.caption)} <span class='cosine'>{hit.score:.3f}</span></li>"
             for hit in near
         )
         return f"<ol>{rows}</ol>"
 
-    def matrix(self, key: str, hits: Sequence[tuple], lines: str, language: str) -> str:
+    def matrix(self, key: str, found: Sequence[int], lines: str, language: str) -> str:
         """CLIP's training picture for the first hits and as many sentences."""
-        from multimodal.images import open_image
+        import torch
 
-        if not hits:
+        if not found:
             raise UserError(self.text("search_no_hits", language))
-        gallery = self.gallery(key)
-        model = self.context.clip(gallery.model_name)
-        chosen = hits[:MATRIX_SIDE]
+        gallery, chosen = self.gallery(key), list(found[:MATRIX_SIDE])
         own = [line.strip() for line in lines.splitlines() if line.strip()][:8]
-        sentences = own or [caption for _, _, caption in chosen if caption]
-        if not sentences:
-            raise UserError(self.text("search_no_captions", language))
-        photos = [open_image(path) for _, path, _ in chosen]
-        cosine = model.encode_images(photos) @ model.encode_texts(sentences).T
-        uris = [pictures.data_uri(photo, 110) for photo in photos]
+        values = torch.from_numpy(gallery.similarity(chosen, own or None))
+        sentences = own or [gallery.item(i).captions[0] for i in chosen]
+        uris = [pictures.data_uri(gallery.thumbnail(i), 110) for i in chosen]
         say = escape(self.text("search_matrix_say", language))
-        return f"<p>{say}</p>{pictures.matrix(uris, sentences, cosine)}"
+        return f"<p>{say}</p>{pictures.matrix(uris, sentences, values)}"
 
     def report(self, key: str, language: str) -> str:
         """Recall of a captioned gallery, both ways."""
@@ -293,17 +266,6 @@ def _captions_beside(file: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _thumbnails(hits: Sequence[Any]) -> list[tuple[Any, str]]:
-    from multimodal.images import open_image
-
-    shown = []
-    for hit in hits:
-        photo = open_image(hit.path, at_least=THUMBNAIL)
-        photo.thumbnail((THUMBNAIL, THUMBNAIL))
-        shown.append((photo, f"{hit.rank} · {hit.score:.3f}"))
-    return shown
-
-
 def build(context: Context, language: gr.State) -> None:
     """Lays the tab out and wires its events.
 
@@ -313,8 +275,8 @@ def build(context: Context, language: gr.State) -> None:
     """
     text, run = context.texts, Searcher(context)
     show, lang = text.show, text.language
-    chosen = gr.State(None)  # the hit that was clicked: (id, path, caption)
-    found = gr.State([])  # all hits as (id, path, caption)
+    chosen = gr.State(None)  # id of the hit that was clicked
+    found = gr.State([])  # ids of all hits
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             where = show(
@@ -323,7 +285,8 @@ def build(context: Context, language: gr.State) -> None:
             )
             query = show(
                 gr.Textbox(max_lines=2, max_length=2000, elem_id="search-text"),
-                label="search_text", placeholder="search_text_hint",
+                label="search_text",
+                placeholder="search_text_hint",
             )
             image = show(
                 gr.Image(type="filepath", sources=["upload", "webcam", "clipboard"], height=190),
@@ -342,7 +305,8 @@ def build(context: Context, language: gr.State) -> None:
                     label="search_files",
                 )
                 name = show(
-                    gr.Textbox(max_lines=1, max_length=60), label="search_name",
+                    gr.Textbox(max_lines=1, max_length=60),
+                    label="search_name",
                     placeholder="search_name_hint",
                 )
                 with gr.Row():
@@ -353,8 +317,12 @@ def build(context: Context, language: gr.State) -> None:
             said = gr.HTML(pictures.empty(text("search_empty")), elem_id="search-said")
             hits = show(
                 gr.Gallery(
-                    columns=4, height=520, object_fit="cover", allow_preview=False,
-                    elem_id="search-hits", visible=False,
+                    columns=4,
+                    height=520,
+                    object_fit="cover",
+                    allow_preview=False,
+                    elem_id="search-hits",
+                    visible=False,
                 ),
                 label="search_hits",
             )
@@ -375,36 +343,36 @@ def build(context: Context, language: gr.State) -> None:
 
     def searched(key, query, image, plus, minus, top_k, duplicates, lang, example=None):
         nothing = [gr.update(visible=False), "", gr.update(visible=False), [], None, "", ""]
-        if not (query or image or plus or minus or example):
+        if not (query or image or plus or minus) and example is None:
             return [pictures.empty(text("search_empty", lang)), *nothing]
         try:
-            result = run.search(
-                key, query, image, plus, minus, top_k, duplicates, example and example[0]
-            )
+            result = run.search(key, query, image, plus, minus, top_k, duplicates, example)
             asked = query.strip() or text("search_this_photo", lang)
             asked += "".join(f" + {w}" for w in _words(plus))
             asked += "".join(f" - {w}" for w in _words(minus))
-            started = time.perf_counter()
-            shown = _thumbnails(result.hits)
-            result.timings["thumbnails"] = 1000 * (time.perf_counter() - started)
+            gallery = run.gallery(key)
+            shown = [(gallery.thumbnail(h.id), f"{h.rank} · {h.score:.3f}") for h in result.hits]
             return [
                 f'<p class="say">{run.said(result, asked, lang)}</p>',
-                gr.update(value=shown, visible=True), "", gr.update(visible=False),
-                [(hit.id, str(hit.path), hit.caption) for hit in result.hits], None,
-                run.histogram(result, lang), run.times(result, lang),
+                gr.update(value=shown, visible=True),
+                "",
+                gr.update(visible=False),
+                [hit.id for hit in result.hits],
+                None,
+                run.histogram(result, lang),
+                run.times(result, lang),
             ]
         except UserError as error:
             return [pictures.problem(str(error)), *nothing]
 
     def picked(found, key, lang, event: gr.SelectData):
         hit = found[event.index]
+        name = escape(text("search_chosen", lang, name=run.gallery(key).item(hit).name))
         try:
-            near = run.captions(key, hit[0], lang)
-        except UserError as error:
-            near = pictures.problem(str(error))
-        name = escape(text("search_chosen", lang, name=Path(hit[1]).name))
-        title = escape(text("search_captions", lang))
-        return hit, f"<p>{name}</p><h4>{title}</h4>{near}", gr.update(visible=True)
+            near = f"<h4>{escape(text('search_captions', lang))}</h4>{run.captions(key, hit)}"
+        except UserError:  # most galleries have no captions, and need none to be searched
+            near = ""
+        return hit, f"<p>{name}</p>{near}", gr.update(visible=True)
 
     def indexed(files, name, lang):
         try:
@@ -438,8 +406,11 @@ def build(context: Context, language: gr.State) -> None:
     compare.click(guarded(run.matrix), [where, found, lines, language], matrix, **heavy)
     measure.click(guarded(run.report), [where, language], report, **heavy)
     language.change(
-        lambda lang, key: gr.update(choices=run.choices(lang), value=key), [language, where],
-        where, show_progress="hidden", api_visibility="private",
+        lambda lang, key: gr.update(choices=run.choices(lang), value=key),
+        [language, where],
+        where,
+        show_progress="hidden",
+        api_visibility="private",
     )
     _api(run)
 
@@ -464,7 +435,7 @@ def _api(run: Searcher) -> None:
             raise gr.Error(str(error)) from error
         return {
             "hits": [
-                {"rank": h.rank, "score": h.score, "name": Path(h.path).name, "caption": h.caption}
+                {"rank": h.rank, "score": h.score, "name": h.name, "caption": h.caption}
                 for h in result.hits
             ],
             "milliseconds": result.timings,
@@ -473,6 +444,10 @@ def _api(run: Searcher) -> None:
     words, photo = gr.Textbox("", visible=False), gr.Image(type="filepath", visible=False)
     where, count = gr.Textbox(SCENES, visible=False), gr.Number(12, visible=False)
     gr.Button(visible=False).click(
-        search, [words, photo, where, count], gr.JSON(visible=False), api_name="search",
-        concurrency_id=HEAVY, concurrency_limit=2,
+        search,
+        [words, photo, where, count],
+        gr.JSON(visible=False),
+        api_name="search",
+        concurrency_id=HEAVY,
+        concurrency_limit=2,
     )

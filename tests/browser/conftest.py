@@ -37,7 +37,10 @@ def serve(folder: Path, *flags: str):
     started = time.monotonic()
     process = subprocess.Popen(
         [sys.executable, "app.py", "--port", str(port), "--data", str(folder), *flags],
-        cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "NO_PROXY": "*"},
+        cwd=ROOT,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "NO_PROXY": "*"},
     )
     try:
         while True:
@@ -78,9 +81,9 @@ def page(browser, app):
     opened.foreign = []
     opened.on(
         "request",
-        lambda r: opened.foreign.append(r.url)
-        if not r.url.startswith((app, "data:", "blob:"))
-        else None,
+        lambda r: (
+            opened.foreign.append(r.url) if not r.url.startswith((app, "data:", "blob:")) else None
+        ),
     )
     opened.goto(app)
     opened.wait_for_selector("#classify-photo")

@@ -1,5 +1,6 @@
-import gradio
 from pathlib import Path
+
+import gradio
 
 LION = Path(gradio.__file__).parent / "media_assets" / "images" / "lion.jpg"
 

@@ -16,7 +16,10 @@ def test_towers_end_in_the_grid_they_promise():
 def test_folding_batch_norm_keeps_the_function():
     torch.manual_seed(0)
     plain = nn.Sequential(
-        nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5), nn.ReLU(), nn.Conv2d(5, 4, 1),
+        nn.Conv2d(3, 5, 3, bias=False),
+        nn.BatchNorm2d(5),
+        nn.ReLU(),
+        nn.Conv2d(5, 4, 1),
         nn.BatchNorm2d(4),
     )
     for norm in (plain[1], plain[4]):

@@ -47,6 +47,12 @@ def pictures() -> list[Image.Image]:
     return [Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)) for size in sizes]
 
 
+def kind_of(config: dict) -> type:
+    if "multimodal_cfg" in config:
+        return open_clip.CoCa
+    return open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
+
+
 def write_folder(folder, config: dict, *, half=False, preprocess=PREPROCESS, seed=0):
     """A model with random weights in OpenCLIP's own layout."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,9 +60,8 @@ def write_folder(folder, config: dict, *, half=False, preprocess=PREPROCESS, see
     config = json.loads(json.dumps(config))
     body = {"model_cfg": config, "preprocess_cfg": preprocess}
     (folder / CONFIG).write_text(json.dumps(body))
-    kind = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
-    arguments = {key: value for key, value in config.items() if key != "custom_text"}
-    state = kind(**arguments).state_dict()
+    config["vision_cfg"].pop("timm_model_pretrained", None)
+    state = kind_of(config)(**{k: v for k, v in config.items() if k != "custom_text"}).state_dict()
     save_file({key: t.half() if half else t for key, t in state.items()}, folder / WEIGHTS)
     return folder
 
@@ -151,6 +156,47 @@ def test_a_full_size_file_of_another_architecture_is_refused_with_both_names(ful
     # the same tensors but for the number of places: bare open_clip would stretch them in silence
     with pytest.raises(UserError, match=r"not fit ViT-B-32-256: it looks like ViT-B-32 .*50x768"):
         openclip.load(f"openclip:ViT-B-32-256@{path}")
+
+
+KINDS = {
+    "timm": {
+        **TINY,
+        "custom_text": True,
+        "init_logit_bias": -10,
+        "vision_cfg": {
+            "timm_model_name": "test_vit", "timm_model_pretrained": True, "image_size": 160,
+        },
+    },
+    "resnet": {
+        **TINY,
+        "quick_gelu": True,
+        "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 8, "head_width": 16},
+    },
+    "coca": {
+        "embed_dim": 16,
+        "custom_text": True,
+        "vision_cfg": {
+            **TINY["vision_cfg"],
+            "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True,
+        },
+        "text_cfg": {
+            **TINY["text_cfg"], "context_length": 76, "embed_cls": True, "output_tokens": True,
+        },
+        "multimodal_cfg": {
+            **TINY["text_cfg"], "context_length": 76, "attn_pooler_heads": 2,
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_of_towers_equal_bare_open_clip(tmp_path, cache, unreachable, kind):
+    way = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
+    way["resize_mode"] = {"timm": "squash", "resnet": "longest", "coca": "shortest"}[kind]
+    folder = write_folder(tmp_path / kind, KINDS[kind], preprocess=way)
+    ours = openclip.load(f"openclip:{folder}")
+    bare, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    assert_same_as_bare(ours, bare, transform, open_clip.get_tokenizer(f"local-dir:{folder}"))
 
 
 def test_no_copy_of_the_batch_and_no_gradient(tiny, monkeypatch):
@@ -541,8 +587,8 @@ def test_a_text_tower_of_transformers_needs_its_files_and_the_package(tmp_path, 
 @pytest.mark.parametrize("arch", ["ViT-L-14", "RN50", "coca_ViT-B-32", "ViT-B-16-plus-240"])
 def test_what_a_file_looks_like(arch):
     config = open_clip.get_model_config(arch)
-    custom = config.pop("custom_text", False)
-    kind = open_clip.CoCa if custom else open_clip.CLIP
+    kind = kind_of(config)
+    config.pop("custom_text", None)
     with torch.device("meta"):
         state = kind(**config).state_dict()
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -11,7 +11,9 @@ from huggingface_hub import try_to_load_from_cache
 
 from multimodal.clip import openclip
 from multimodal.clip.openclip import hub, table
+from multimodal.clip.openclip.__main__ import main
 from multimodal.download import DownloadError
+from multimodal.errors import UserError
 
 NAME = "openclip:ViT-B-32/laion2b_s34b_b79k"
 REPO = "laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
@@ -135,6 +137,32 @@ def test_a_wrong_sum_is_refused_and_nothing_is_kept(server):
         list(openclip.download(NAME))
     assert hub.find(REPO, WEIGHTS) is None
     assert not [path for path in hub.cache_folder().rglob("*") if path.is_file()]
+
+
+def test_a_torn_file_in_the_cache_is_fetched_again(server):
+    list(openclip.download(NAME))
+    pointer = hub.find(REPO, WEIGHTS)
+    pointer.resolve().write_bytes(BODY[:1000])
+    with pytest.raises(UserError, match="download or copy it again"):
+        openclip.load(NAME)
+    list(openclip.download(NAME))
+    assert hub.find(REPO, WEIGHTS).read_bytes() == BODY
+
+
+def test_a_damaged_file_in_the_cache_is_named_by_its_path(server):
+    blob = hub.cache_folder() / f"models--{REPO.replace('/', '--')}" / "blobs"
+    blob.mkdir(parents=True)
+    damaged = blob / hashlib.sha256(BODY).hexdigest()
+    damaged.write_bytes(BODY[:-1] + b"?")
+    with pytest.raises(DownloadError, match=f"{damaged} is not the file .*delete it"):
+        list(openclip.download(NAME))
+
+
+def test_the_command(server, capsys):
+    assert main([NAME]) == 0
+    assert hub.find(REPO, WEIGHTS).read_bytes() == BODY
+    assert main(["openclip:nothing/like-it"]) == 1
+    assert "knows no model" in capsys.readouterr().err
 
 
 def test_a_mirror_without_sums_is_served_too(server):

@@ -22,7 +22,9 @@ def test_each_label_gets_the_templates_of_its_language(tiny_clip):
 def test_nothing_is_encoded_twice(tiny_clip, monkeypatch):
     seen = []
     encode = tiny_clip.encode_texts
-    monkeypatch.setattr(tiny_clip, "encode_texts", lambda texts: seen.extend(texts) or encode(texts))
+    monkeypatch.setattr(
+        tiny_clip, "encode_texts", lambda texts: seen.extend(texts) or encode(texts)
+    )
     cache = LabelCache()
     cache.embed(tiny_clip, ["boat", "cat"])
     cache.embed(tiny_clip, ["cat", "boat", "sun"])

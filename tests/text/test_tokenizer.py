@@ -19,9 +19,7 @@ def bert_like() -> str:
     pieces += [*"abcdefghijklmnopqrstuvwxyz", *("##" + c for c in "abcdefghijklmnopqrstuvwxyz")]
     pieces += ["boat", "house", "##s", "queen", "ᄇ"]
     pieces = list(dict.fromkeys(pieces))
-    tokenizer = Tokenizer(
-        models.WordPiece({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]")
-    )
+    tokenizer = Tokenizer(models.WordPiece({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer.to_str()
@@ -46,7 +44,15 @@ def test_unused_rows_go_and_used_ones_keep_their_vectors(extended):
 def test_any_word_still_splits_into_pieces(extended):
     tokenizer, _ = extended
     assert tokenizer.pieces("queen boats") == [
-        "[CLS]", "q", "##u", "##e", "##e", "##n", "boat", "##s", "[SEP]",
+        "[CLS]",
+        "q",
+        "##u",
+        "##e",
+        "##e",
+        "##n",
+        "boat",
+        "##s",
+        "[SEP]",
     ]
 
 

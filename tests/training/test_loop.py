@@ -13,7 +13,7 @@ from multimodal.training import loop
 from multimodal.training.loop import LoopSettings, TrainingError, learning_rate, run
 
 # a whole training in a few lines, for this process and for one that is to be killed
-TASK = '''
+TASK = """
 import sys, time
 from pathlib import Path
 import torch
@@ -44,7 +44,7 @@ class Task:
 
 SETTINGS = LoopSettings(steps=40, learning_rate=0.05, warmup=2, precision="no", save_every=0.0,
                         validate_every=20, ema=0.5)
-'''
+"""
 exec(TASK)
 
 
@@ -64,9 +64,7 @@ def test_it_learns_logs_validates_and_exports(tmp_path):
 
 def test_a_run_killed_with_9_resumes_on_the_same_curve(tmp_path):
     list(run(Task(), SETTINGS, tmp_path / "whole"))  # noqa: F821
-    script = TASK + (
-        "for p in run(Task(), SETTINGS, Path(sys.argv[1])):\n    time.sleep(0.05)\n"
-    )
+    script = TASK + ("for p in run(Task(), SETTINGS, Path(sys.argv[1])):\n    time.sleep(0.05)\n")
     child = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "killed")])
     log = tmp_path / "killed" / "log.jsonl"
     deadline = time.monotonic() + 60

@@ -170,13 +170,18 @@ def fetch(file: HubFile, *, wait: Callable[[float], None] = sleep) -> Iterator[P
 
 def _into(blob: Path, file: HubFile, wait: Callable[[float], None]) -> Iterator[Progress]:
     """Downloads to a path that is named by content, and says the file's own name for it."""
+    if blob.is_file() and file.size not in (None, blob.stat().st_size):
+        blob.unlink()  # torn: the cache is there to be filled again
     try:
         for report in download(file.url, blob, size=file.size, sha256=file.sha256, wait=wait):
             note = report.note.replace(blob.name, file.name)
             yield Progress(report.done, report.total, note, report.rate)
     except DownloadError as error:
-        message = str(error).replace(str(blob), f"{file.name} of {file.repo}")
-        raise DownloadError(message.replace(blob.name, file.name)) from error
+        message = str(error)
+        if not blob.exists():  # else its path is needed to delete it
+            message = message.replace(str(blob), f"{file.name} of {file.repo}")
+            message = message.replace(blob.name, file.name)
+        raise DownloadError(message) from error
 
 
 def _folder(repo: str) -> Path:

@@ -35,13 +35,15 @@ class OpenClipModel(ClipModel):
     ) -> None:
         self.name, self.fingerprint, self.note = source.reference.name, fingerprint, source.note
         self.device = device
-        self.model = model.to(device).eval().requires_grad_(False)
+        # parameters keep requires_grad: without it torch takes another attention kernel, and the
+        # last bit differs from bare open_clip
+        self.model = model.to(device).eval()
         self.transform, self.tokenizer = transform, tokenizer
         self.embed_dim = source.config["embed_dim"]
         self.image_size = image_side(source.config)
-        self.logit_scale = float(model.logit_scale.exp())
+        self.logit_scale = model.logit_scale.exp().item()
         bias = getattr(model, "logit_bias", None)
-        self.logit_bias = None if bias is None else float(bias)
+        self.logit_bias = None if bias is None else bias.item()
         self.languages = table.languages(source.config, source.reference.arch or "")
 
     def preprocess(self, image: Image.Image) -> Tensor:
