@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
 from multimodal import checkpoint
@@ -40,6 +41,7 @@ SIDES = {
 }
 LOADERS = {"flickr8k": flickr8k, "coco": coco, "scenes": scenes, "tiny_imagenet": tiny_imagenet}
 KOREAN_PIECES = 4000
+BICUBIC = InterpolationMode.BICUBIC  # as at use, where small photos are enlarged too
 
 
 @dataclass(frozen=True)
@@ -321,9 +323,9 @@ class PhotoTask:
         if rng.random() < self.settings.degrade:
             small = int(rng.integers(24, 65))
             pixels = TF.resized_crop(pixels, top, left, h, w, [small, small], antialias=True)
-            pixels = TF.resize(pixels, [side, side], interpolation=3, antialias=True)
+            pixels = TF.resize(pixels, [side, side], BICUBIC, antialias=True)
         else:
-            pixels = TF.resized_crop(pixels, top, left, h, w, [side, side], antialias=True)
+            pixels = TF.resized_crop(pixels, top, left, h, w, [side, side], BICUBIC, antialias=True)
         if rng.random() < 0.5:
             pixels = TF.horizontal_flip(pixels)
         if rng.random() < 0.5:

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from multimodal.clip.model import DualEncoder
 from multimodal.text.encoder import mean_pool
 
+TEXT_ROWS = 48
+
 
 def contrastive_loss(
     images: Tensor,
@@ -144,7 +146,16 @@ class ClipObjective(nn.Module):
     def _texts(self, batch: dict[str, Tensor], kind: str) -> Tensor:
         if f"{kind}_features" in batch:
             return self.encoder.project_text(batch[f"{kind}_features"].float())
-        return self.encoder.encode_tokens(batch[f"{kind}_ids"], batch[f"{kind}_mask"])
+        ids, mask = batch[f"{kind}_ids"], batch[f"{kind}_mask"]
+        lengths = mask.sum(1)
+        order = lengths.argsort()
+        # texts of like length share a pass, so that little padding is computed
+        parts = [
+            self.encoder.encode_tokens(ids[rows, :longest], mask[rows, :longest])
+            for rows in order.split(TEXT_ROWS)
+            for longest in (int(lengths[rows[-1]]),)
+        ]
+        return torch.cat(parts)[order.argsort()]
 
     def _fresh_table(self, batch: dict[str, Tensor]) -> Tensor:
         """The bank with this batch's concepts embedded afresh, gradients included."""
