@@ -82,6 +82,9 @@ class Classify:
 class Index:
     """Make a folder of photos searchable; what is already indexed is not embedded again.
 
+    Captions lie beside the photos: name.txt for name.jpg, or a captions.txt with the columns
+    image,caption.
+
     Attributes:
         folder: The photos, subfolders included.
         out: The gallery: a folder that is made, or gone on with.
@@ -95,10 +98,12 @@ class Index:
     def run(self) -> int:
         """Indexes with a progress bar and lists the files that could not be read."""
         check_exists("DIR", self.folder)
+        from multimodal.data.captions import captions_beside, folder_texts
         from multimodal.retrieval import Gallery
 
         gallery = Gallery.open_or_create(self.out, self.model)
-        last = show(gallery.add(self.folder), unit="photos")
+        captions = captions_beside(folder_texts(self.folder)) if self.folder.is_dir() else None
+        last = show(gallery.add(self.folder, captions), unit="photos")
         for _, reason in last.bad:
             print(one_line(reason), file=sys.stderr)
         if not len(gallery):

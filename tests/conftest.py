@@ -1,4 +1,13 @@
-"""Pieces that many tests share: tiny models made on the spot."""
+"""Pieces that many tests share: tiny models made on the spot, and a served app."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +18,7 @@ from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import TextTokenizer, train_wordpiece
 
+ROOT = Path(__file__).resolve().parent.parent
 WORDS = (
     "a photo of a red boat",
     "a big blue house under a yellow sun",
@@ -29,7 +39,7 @@ def tiny_config(tiny_tokenizer) -> ClipConfig:
         vocab_size=tiny_tokenizer.vocab_size, width=32, layers=2, heads=4, hidden=64, max_tokens=32
     )
     return ClipConfig(
-        image_tower="residual",
+        image_tower="conv",
         image_width=8,
         image_size=32,
         embed_dim=24,
@@ -62,3 +72,46 @@ def tiny_folder(tmp_path, tiny_encoder, tiny_config, tiny_tokenizer):
 @pytest.fixture
 def tiny_clip(tiny_folder) -> DualEncoderClip:
     return DualEncoderClip.load(tiny_folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def run_app(folder: Path, *flags: str, **environment: str):
+    """Runs `python app.py` until the block ends; yields (address, seconds to the first page)."""
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/"
+    log = (folder / "app.log").open("w")
+    started = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "app.py", "--port", str(port), "--data", str(folder), *flags],
+        cwd=ROOT,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, "NO_PROXY": "*", **environment},
+    )
+    try:
+        while True:
+            try:
+                with urllib.request.urlopen(url, timeout=5) as answer:
+                    answer.read()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "app.log").read_text()
+                assert time.monotonic() - started < 120, "the page was not served"
+                time.sleep(0.1)
+        yield url, time.monotonic() - started
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """`run_app`, for tests in other folders."""
+    return run_app

@@ -1,14 +1,13 @@
 """The picture side of CLIP: two convolutional towers that end in a grid of cells.
 
 `MobileNetTower` is MobileNetV2 (Sandler et al. 2018) with its batch norm folded into the
-convolutions; it starts from ImageNet weights. `ResidualTower` is a small residual network
-(He et al. 2016) that learns the drawn world from nothing.
-Both take pictures of any size with values 0 to 1; normalisation lives inside.
+convolutions; it starts from ImageNet weights. `ConvTower` is a plain stack that learns the drawn
+world from nothing. Both take pictures of any size with values 0 to 1 (normalisation lives inside),
+and say how their grid becomes one vector (`pool`, of `channels` numbers).
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils import fuse_conv_bn_eval
 
 # ImageNet's mean and standard deviation of red, green and blue, as torchvision's weights expect
@@ -43,41 +42,45 @@ class MobileNetTower(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         return self.features(self.normalize(pixels))
 
+    def pool(self, cells: Tensor) -> Tensor:
+        """Average over the grid, as its ImageNet start does."""
+        return cells.mean((2, 3))
 
-class ResidualTower(nn.Module):
-    """A stem and three residual stages, each halving the side: (b, 3, h, w) -> (b, c, h/16, w/16)."""
 
-    def __init__(self, width: int = 32) -> None:
+class ConvTower(nn.Module):
+    """Convolutions with batch norm (Ioffe & Szegedy 2015): (b, 3, h, w) -> (b, c, h / 8, w / 8).
+
+    Three of them halve the side, and each of these is followed by one that widens.
+    """
+
+    def __init__(self, width: int = 24) -> None:
         super().__init__()
         self.normalize = Normalize()
-        self.channels = width * 8
-        self.stem = nn.Conv2d(3, width, 5, stride=2, padding=2)
-        self.stages = nn.ModuleList(
-            ResidualStage(width * 2**i, width * 2 ** (i + 1)) for i in range(3)
+        self.channels = 2 * 8 * width  # see `pool`
+        self.layers = nn.Sequential(
+            _convolution(3, width, stride=2),
+            _convolution(width, 2 * width),
+            _convolution(2 * width, 2 * width, stride=2),
+            _convolution(2 * width, 4 * width),
+            _convolution(4 * width, 4 * width, stride=2),
+            _convolution(4 * width, 8 * width),
+            _convolution(8 * width, 8 * width),
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        x = self.stem(self.normalize(pixels))
-        for stage in self.stages:
-            x = stage(x)
-        return F.relu(x)
+        return self.layers(self.normalize(pixels))
+
+    def pool(self, cells: Tensor) -> Tensor:
+        """Average and maximum over the grid: a thing that fills one cell must still be seen."""
+        return torch.cat([cells.mean((2, 3)), cells.amax((2, 3))], 1)
 
 
-class ResidualStage(nn.Module):
-    """Halves the side, then adds what two convolutions found."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.down = nn.Conv2d(inputs, outputs, 2, stride=2)
-        self.norm1 = nn.GroupNorm(8, outputs)
-        self.conv1 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.norm2 = nn.GroupNorm(8, outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.down(x)
-        y = self.conv1(F.relu(self.norm1(x)))
-        return x + self.conv2(F.relu(self.norm2(y)))
+def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
 
 
 def fold_batch_norm(module: nn.Module) -> None:

@@ -1,7 +1,7 @@
 """Our CLIP: a dual encoder that puts pictures and words on one unit sphere.
 
 - Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision"
-- pictures: a convolutional tower, averaged over its grid; words: the BERT-style encoder, averaged
+- pictures: a convolutional tower, pooled over its grid; words: the BERT-style encoder, averaged
   over its tokens
 - each side ends in a projection to the shared width: a line plus one hidden layer
 - the temperature is learned: logits = exp(log_scale) * cosine, at most 100
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from multimodal.clip.image_tower import MobileNetTower, ResidualTower
+from multimodal.clip.image_tower import ConvTower, MobileNetTower
 from multimodal.errors import UserError
 from multimodal.text.encoder import TextConfig, TextEncoder, mean_pool
 
-IMAGE_TOWERS = ("mobilenet_v2", "residual")
+IMAGE_TOWERS = ("mobilenet_v2", "conv")
 MAX_LOG_SCALE = math.log(100)
 
 
@@ -27,8 +27,8 @@ class ClipConfig:
     """Shape of a dual encoder.
 
     Attributes:
-        image_tower: ``mobilenet_v2`` or ``residual``.
-        image_width: Channels of the residual tower's first stage; MobileNetV2 has its own.
+        image_tower: ``mobilenet_v2`` or ``conv``.
+        image_width: Channels of the conv tower's first layer; MobileNetV2 has its own.
         image_size: Side in pixels that pictures are resized to, the whole picture squeezed square.
         embed_dim: Width of the shared space.
         head_hidden: Hidden width of the two projections.
@@ -37,7 +37,7 @@ class ClipConfig:
     """
 
     image_tower: str = "mobilenet_v2"
-    image_width: int = 32
+    image_width: int = 24
     image_size: int = 160
     embed_dim: int = 512
     head_hidden: int = 1024
@@ -95,7 +95,7 @@ class DualEncoder(nn.Module):
         self.image_tower: nn.Module = (
             MobileNetTower()
             if config.image_tower == "mobilenet_v2"
-            else ResidualTower(config.image_width)
+            else ConvTower(config.image_width)
         )
         self.text_tower = TextEncoder(config.text)
         self.image_projection = Projection(
@@ -114,7 +114,7 @@ class DualEncoder(nn.Module):
         return self.image_tower(pixels)
 
     def project_image(self, pooled: Tensor) -> Tensor:
-        """Averaged cells (batch, channels) -> unit vectors (batch, embed_dim)."""
+        """Pooled cells (batch, channels) -> unit vectors (batch, embed_dim)."""
         return F.normalize(self.image_projection(pooled).float(), dim=-1)
 
     def project_text(self, pooled: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ class DualEncoder(nn.Module):
 
     def encode_pixels(self, pixels: Tensor) -> Tensor:
         """(batch, 3, h, w) in 0..1 -> unit vectors (batch, embed_dim)."""
-        return self.project_image(self.image_cells(pixels).mean((2, 3)))
+        return self.project_image(self.image_tower.pool(self.image_cells(pixels)))
 
     def encode_tokens(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Word pieces and their mask, both (batch, tokens) -> unit vectors (batch, embed_dim)."""

@@ -1,11 +1,16 @@
-"""Caption files in the two layouts that people have: csv `image,caption` and COCO's JSON."""
+"""Captions in the layouts that people have: a table, COCO's JSON, or a text beside each picture."""
 
 import csv
 import json
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
 
 from multimodal.data.photos import DataError
+from multimodal.images import IMAGE_SUFFIXES
+
+HEADER = "image,caption"
+LONGEST_TEXT = 32 * 2**20  # bytes of one text file that are looked at
 
 
 def read_captions(file: Path) -> dict[str, list[str]]:
@@ -19,31 +24,85 @@ def read_captions(file: Path) -> dict[str, list[str]]:
         DataError: if it is in none of these layouts.
     """
     file = Path(file)
-    captions: dict[str, list[str]] = defaultdict(list)
     try:
-        if file.suffix.lower() == ".json":
-            body = json.loads(file.read_text("utf-8"))
-            names = {image["id"]: image["file_name"] for image in body["images"]}
-            for annotation in body["annotations"]:
-                captions[names[annotation["image_id"]]].append(annotation["caption"].strip())
-            return dict(captions)
-        with file.open(encoding="utf-8", newline="") as lines:
-            first = lines.readline()
-            lines.seek(0)
-            if first.strip().lower() == "image,caption":
-                for row in csv.DictReader(lines):
-                    captions[row["image"]].append(row["caption"].strip())
-            elif "\t" in first and "#" in first:
-                for line in lines:
-                    name, caption = line.rstrip("\n").split("\t", 1)
-                    captions[name.split("#")[0]].append(caption.strip())
-            else:
-                raise DataError(f"{file} must begin with the line 'image,caption'.")
+        text = file.read_text("utf-8")
+        captions = _coco(text) if file.suffix.lower() == ".json" else read_table(text)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(
-            f"{file} is not a caption file: it must be a csv with the columns image,caption "
+            f"{file} is not a caption file: it must be a csv with the columns {HEADER} "
             "or COCO's captions JSON."
         ) from error
+    if captions is None:
+        raise DataError(f"{file} must begin with the line '{HEADER}'.")
+    return captions
+
+
+def _coco(text: str) -> dict[str, list[str]]:
+    body = json.loads(text)
+    names = {image["id"]: image["file_name"] for image in body["images"]}
+    captions: dict[str, list[str]] = defaultdict(list)
+    for annotation in body["annotations"]:
+        captions[names[annotation["image_id"]]].append(annotation["caption"].strip())
     return dict(captions)
+
+
+def read_table(text: str) -> dict[str, list[str]] | None:
+    """Captions by picture out of a table's text, None if it is no table.
+
+    Raises:
+        ValueError, AttributeError: if a line of it is broken.
+    """
+    captions: dict[str, list[str]] = defaultdict(list)
+    lines = text.splitlines()
+    first = lines[0] if lines else ""
+    if first.strip().lower() == HEADER:
+        for row in csv.DictReader(lines):
+            captions[row["image"]].append(row["caption"].strip())
+    elif "\t" in first and "#" in first:
+        for line in lines:
+            name, caption = line.split("\t", 1)
+            captions[name.split("#")[0]].append(caption.strip())
+    else:
+        return None
+    return dict(captions)
+
+
+def captions_beside(texts: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Captions by picture, out of the text files that lie beside pictures.
+
+    Args:
+        texts: Name and content of each text file: a table of captions, or `name.txt` with one
+            caption a line for the picture `name.jpg` (or of any other picture suffix).
+    """
+    captions: dict[str, list[str]] = {}
+    for name, text in texts:
+        try:
+            table = read_table(text)
+        except (ValueError, AttributeError, TypeError):  # a broken table is no caption of a picture
+            continue
+        if table is not None:
+            captions |= table
+        elif lines := [line.strip() for line in text.splitlines() if line.strip()]:
+            stem = str(PurePosixPath(name).with_suffix(""))
+            for suffix in IMAGE_SUFFIXES:
+                captions[stem + suffix] = captions[stem + suffix.upper()] = lines
+    return captions
+
+
+def folder_texts(folder: Path) -> Iterator[tuple[str, str]]:
+    """Name and content of every text file of a folder."""
+    for file in sorted(Path(folder).rglob("*.txt")):
+        if file.is_file() and file.stat().st_size <= LONGEST_TEXT:
+            yield file.relative_to(folder).as_posix(), file.read_text("utf-8", errors="replace")
+
+
+def zip_texts(file: Path) -> Iterator[tuple[str, str]]:
+    """Name and content of every text file of a zip."""
+    from multimodal.images import ImageError, read_zip
+
+    try:
+        for name, content in read_zip(file, {".txt"}):
+            if isinstance(content, bytes) and len(content) <= LONGEST_TEXT:
+                yield name, content.decode("utf-8", errors="replace")
+    except ImageError:  # no texts in it; what is wrong with its photos is said when they are read
+        return

@@ -1,5 +1,6 @@
 """Zero-shot accuracy on a class-per-folder set."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,12 +53,12 @@ def evaluate(
 
 
 def read_classes(file: Path) -> dict[str, str]:
-    """Folder name to class name, from lines of two columns."""
+    """Folder name to class name, from the first two columns of each line."""
     names = {}
     for line in Path(file).read_text("utf-8").splitlines():
-        folder, _, name = line.partition("\t") if "\t" in line else line.partition(",")
-        if name.strip():
-            names[folder.strip()] = name.split(",")[0].strip()
+        folder, _, rest = line.partition("\t") if "\t" in line else line.partition(",")
+        if name := re.split(r"[\t,]", rest)[0].strip():
+            names[folder.strip()] = name
     if not names:
         raise DataError(f"{file} has no line of the form folder<TAB>name.")
     return names

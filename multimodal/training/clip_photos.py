@@ -7,7 +7,7 @@ learns, from the frozen recipe's result (`init`).
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from multimodal import checkpoint
 from multimodal.clip.dual import DualEncoderClip
+from multimodal.clip.image_tower import load_torchvision
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.clip.prompts import DEFAULT_TEMPLATE, ENSEMBLE, fill, language_of
 from multimodal.data import coco, flickr8k, scenes, tiny_imagenet
@@ -28,7 +29,7 @@ from multimodal.progress import Progress
 from multimodal.text.encoder import TextConfig, load_bert, mean_pool
 from multimodal.text.tokenizer import TextTokenizer, extend_wordpiece, pad
 from multimodal.training.concepts import photo_concepts
-from multimodal.training.objective import ClipObjective
+from multimodal.training.objective import ClipObjective, as_clip
 from multimodal.training.pixels import PixelCache
 from multimodal.training.teacher import Teacher, read_image_start, teach
 
@@ -51,6 +52,7 @@ class PhotoSettings:
     Attributes:
         frozen: Train the projections alone, on features computed once.
         init: A checkpoint folder to go on from, or empty for the starts.
+        starts: Without `init`, begin from the public starts; else from random weights.
         train_side: Side in pixels that photos are trained at; testing at a somewhat larger side
             evens out that random crops show things larger (Touvron et al. 2019).
         batch: Photos per step: ``captioned``, ``objects`` (COCO without captions),
@@ -66,6 +68,7 @@ class PhotoSettings:
 
     frozen: bool = False
     init: str = ""
+    starts: bool = True
     train_side: int = 128
     batch: dict[str, int] = field(
         default_factory=lambda: {"captioned": 96, "objects": 16, "tiny_imagenet": 48, "scenes": 24}
@@ -130,7 +133,8 @@ class PhotoTask:
             started = DualEncoderClip.load(self.settings.init)
             encoder, self.tokenizer = started.encoder, started.tokenizer
             encoder.requires_grad_(True)
-            self.config = encoder.config
+            self.config = replace(encoder.config, image_size=self.config.image_size)
+            encoder.config = self.config
         else:
             captions = [c for photos in self.photos.values() for p in photos for c in p.captions]
             korean = [
@@ -146,10 +150,11 @@ class PhotoTask:
             self.config = ClipConfig(**{**vars(self.config), "text": text})
             self.tokenizer = TextTokenizer(tokenizer, text.max_tokens)
             encoder = DualEncoder(self.config)
-            load_bert(encoder.text_tower, load_file(self.text_start / "model.safetensors"), rows)
-            encoder.image_tower.features.load_state_dict(
-                Teacher(self.image_start).network.features.state_dict()
-            )
+            if self.settings.starts:
+                load_bert(
+                    encoder.text_tower, load_file(self.text_start / "model.safetensors"), rows
+                )
+                load_torchvision(encoder.image_tower, self.image_start)
         encoder.image_tower.to(memory_format=torch.channels_last)
         used = {k: v for k, v in self.concepts.vocabularies.items() if k != "others"}
         self.model = ClipObjective(
@@ -373,18 +378,10 @@ class PhotoTask:
 
     # --- results -------------------------------------------------------------------------------
 
-    def wrap(self, model: nn.Module) -> DualEncoderClip:
-        """The encoder inside a (possibly averaged) model, for measuring."""
-        return DualEncoderClip(model.encoder, self.tokenizer, "training", "training")
-
     def validate(self, model: nn.Module) -> dict[str, float]:
         from multimodal.evaluation.validation import photo_figures
 
-        frozen = [p.requires_grad for p in model.encoder.parameters()]
-        figures = photo_figures(self.wrap(model), self.data)
-        for parameter, needed in zip(model.encoder.parameters(), frozen, strict=True):
-            parameter.requires_grad_(needed)
-        return figures
+        return photo_figures(as_clip(model, self.tokenizer), self.data)
 
     def export(self, model: nn.Module, folder: Path) -> None:
         checkpoint.save(

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from multimodal import checkpoint
-from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.data.toybox import (
     COLOURS,
@@ -26,10 +25,11 @@ from multimodal.data.toybox import (
     make_scene,
     single_scene,
 )
+from multimodal.data.toybox.words import COLOUR_WORDS, KIND_WORDS
 from multimodal.progress import Progress
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
-from multimodal.training.objective import ClipObjective
+from multimodal.training.objective import ClipObjective, as_clip
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,13 @@ class ToyboxTask:
     def __init__(self, settings: ToyboxSettings, config: ClipConfig, seed: int = 0) -> None:
         self.settings, self.config, self.seed = settings, config, seed
         self.seen = [(c, k) for c in COLOURS for k in KINDS if not is_held_out(c, k)]
+        # a thing is named whole, and by its kind or its colour alone: that "red" and "boat" are
+        # two ideas is what lets a red boat be known that was never seen
+        self.vocabularies = {
+            "labels": self.seen,
+            "kinds": list(KINDS),
+            "colours": list(COLOURS),
+        }
 
     def prepare(self) -> Iterator[Progress]:
         """Draws the scenes, writes their captions, learns the word pieces, builds the model."""
@@ -94,24 +101,33 @@ class ToyboxTask:
             self.singles[i] = np.asarray(draw(scene, side))
             if i % 50 == 49:
                 yield Progress(i + 1, len(self.singles), "drawing single things")
-        names = [label(c, k, code) for c in COLOURS for k in KINDS for code in ("en", "ko")]
+        names = [name for code in self.config.languages for name in self._names(code)]
         corpus = itertools.chain(names, *(texts for scene in written for texts in scene))
         tokenizer = train_wordpiece(corpus, self.settings.vocab_size)
         self.tokenizer = TextTokenizer(tokenizer, self.config.text.max_tokens)
         encode = self.tokenizer.ids
         self.texts = [[self._sorted(encode(texts)) for texts in scene] for scene in written]
-        self.label_ids = [
-            encode([label(c, k, code) for c, k in self.seen]) for code in self.config.languages
-        ]
+        self.name_ids = [encode(self._names(code)) for code in self.config.languages]
         text = TextConfig(**{**vars(self.config.text), "vocab_size": self.tokenizer.vocab_size})
         self.config = ClipConfig(**{**vars(self.config), "text": text})
         torch.manual_seed(self.seed)
+        rows, numbers = itertools.count(), {}
+        for name, words in self.vocabularies.items():
+            numbers[name] = list(itertools.islice(rows, len(words)))
         self.model = ClipObjective(
             DualEncoder(self.config).train(),
-            {"labels": list(range(len(self.seen)))},
-            len(self.seen),
+            numbers,
+            sum(map(len, numbers.values())),
             weights=self.settings.weights,
         )
+
+    def _names(self, language: str) -> list[str]:
+        """All labels, kinds and colours, in the order of the vocabularies."""
+        return [
+            *(label(colour, kind, language) for colour, kind in self.seen),
+            *(KIND_WORDS[language][kind][0] for kind in KINDS),
+            *(COLOUR_WORDS[language][colour][0] for colour in COLOURS),
+        ]
 
     def _captions(self, scene: Scene, language: str) -> list[str]:
         """The full caption, short ones, then true and false ones in turn."""
@@ -141,33 +157,30 @@ class ToyboxTask:
         batch = {
             "pixels": torch.from_numpy(_shift(pixels, rng)).permute(0, 3, 1, 2),
             "photo": torch.tensor(rows),
-            "rows_labels": torch.arange(len(rows), len(pixels)),
-            "target_labels": nn.functional.one_hot(
-                torch.tensor([i % len(self.seen) for i in singles]), len(self.seen)
-            ).float(),
-            "concept_row": torch.arange(len(self.seen)).repeat(len(self.config.languages)),
-            "concept_language": torch.arange(len(self.config.languages)).repeat_interleave(
-                len(self.seen)
-            ),
         }
+        shown = [self.seen[i % len(self.seen)] for i in singles]
+        for name, true in (
+            ("labels", shown),
+            ("kinds", [kind for _, kind in shown]),
+            ("colours", [colour for colour, _ in shown]),
+        ):
+            words = self.vocabularies[name]
+            numbers = torch.tensor([words.index(word) for word in true])
+            batch[f"rows_{name}"] = torch.arange(len(rows), len(pixels))
+            batch[f"target_{name}"] = nn.functional.one_hot(numbers, len(words)).float()
+        names, languages = len(self.name_ids[0]), len(self.name_ids)
+        batch["concept_row"] = torch.arange(names).repeat(languages)
+        batch["concept_language"] = torch.arange(languages).repeat_interleave(names)
         batch["caption_ids"], batch["caption_mask"] = pad(ids)
         batch["right_ids"], batch["right_mask"] = pad([right for right, _ in contrasts])
         batch["wrong_ids"], batch["wrong_mask"] = pad([wrong for _, wrong in contrasts])
-        batch["concept_ids"], batch["concept_mask"] = pad(sum(self.label_ids, []))
+        batch["concept_ids"], batch["concept_mask"] = pad(list(itertools.chain(*self.name_ids)))
         return batch
-
-    def wrap(self, model: nn.Module) -> DualEncoderClip:
-        """The encoder inside a (possibly averaged) model, for measuring."""
-        return DualEncoderClip(model.encoder, self.tokenizer, "training", "training")
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         from multimodal.evaluation.toybox import evaluate
 
-        needed = [p.requires_grad for p in model.parameters()]
-        figures = evaluate(self.wrap(model), seed=self.seed + 77, scenes=500)
-        for parameter, flag in zip(model.parameters(), needed, strict=True):
-            parameter.requires_grad_(flag)
-        return figures
+        return evaluate(as_clip(model, self.tokenizer), seed=self.seed + 77, scenes=500)
 
     def export(self, model: nn.Module, folder: Path) -> None:
         checkpoint.save(

@@ -276,7 +276,8 @@ def _make_folder(out: Path, state: _State) -> None:
     free = shutil.disk_usage(out).free
     if free < 2 * bytes_needed:
         raise TrainingError(
-            f"{out} has {free / 1e6:.0f} MB free; this training needs {2 * bytes_needed / 1e6:.0f} MB."
+            f"{out} has {free / 1e6:.0f} MB free; this training needs "
+            f"{2 * bytes_needed / 1e6:.0f} MB: free some space or choose another --out."
         )
     state.save(out / STATE, 0)
 

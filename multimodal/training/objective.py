@@ -4,15 +4,19 @@ The encoder of every recipe is trained by this one module, so that it is one for
 `accelerate` whatever the batch holds.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.model import DualEncoder
 from multimodal.text.encoder import mean_pool
+from multimodal.text.tokenizer import TextTokenizer
 
-TEXT_ROWS = 48
+TEXT_ROWS, PIXEL_ROWS = 48, 32
 
 
 def contrastive_loss(
@@ -141,7 +145,10 @@ class ClipObjective(nn.Module):
         if "image_features" in batch:
             return self.encoder.project_image(batch["image_features"].float())
         pixels = batch["pixels"].float() / 255
-        return self.encoder.encode_pixels(pixels.contiguous(memory_format=torch.channels_last))
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        # what a pass leaves for the backward pass should stay in a CPU's cache
+        rows = PIXEL_ROWS if pixels.device.type == "cpu" else len(pixels)
+        return torch.cat([self.encoder.encode_pixels(part) for part in pixels.split(rows)])
 
     def _texts(self, batch: dict[str, Tensor], kind: str) -> Tensor:
         if f"{kind}_features" in batch:
@@ -199,3 +206,9 @@ class ClipObjective(nn.Module):
                 (self.memory_photo, photo),
             ):
                 memory.copy_(torch.cat([value.detach().to(memory.dtype), memory])[:size])
+
+
+def as_clip(objective: ClipObjective, tokenizer: TextTokenizer) -> DualEncoderClip:
+    """A copy of the encoder in training, on the CPU, for measuring it as it will be used."""
+    encoder = copy.deepcopy(objective.encoder).float().cpu()
+    return DualEncoderClip(encoder, tokenizer, "training", "training")

@@ -38,8 +38,12 @@ def build_app(settings: Settings) -> gr.Blocks:
             title.scale = 8
             switch = gr.Radio(
                 choices=[(name, code) for code, name in LANGUAGES.items()],
-                value=texts.language, show_label=False, container=False, elem_id="language",
-                scale=1, min_width=210,
+                value=texts.language,
+                show_label=False,
+                container=False,
+                elem_id="language",
+                scale=1,
+                min_width=210,
             )
             dark = texts.show(
                 gr.Button(size="sm", scale=0, min_width=90, elem_id="dark"), value="dark"
@@ -54,9 +58,12 @@ def build_app(settings: Settings) -> gr.Blocks:
 
         quiet = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
         switch.change(
-            lambda code: [code, *texts.updates(code)], switch, [language, *texts.components],
+            lambda code: [code, *texts.updates(code)],
+            switch,
+            [language, *texts.components],
             **quiet,
         )
+        page.load(context.warm_up, None, None, **quiet)
         if settings.lang is None:
             page.load(_browsers_language(), None, switch, **quiet)
     return page.queue(max_size=WAITING, default_concurrency_limit=8)
@@ -78,6 +85,7 @@ def _browsers_language() -> Callable:
 def launch(settings: Settings) -> None:
     """Serves the page until Ctrl-C."""
     page = build_app(settings)
+    from multimodal.ui import examples
     from multimodal.ui.theme import CSS, theme
 
     page.launch(
@@ -87,7 +95,7 @@ def launch(settings: Settings) -> None:
         theme=theme(),
         css=CSS,
         max_file_size=UPLOAD_LIMIT,
-        allowed_paths=[str(settings.data)],
+        allowed_paths=[str(examples.folder(settings.data))],
         footer_links=[],
         ssr_mode=False,
         mcp_server=_has_mcp(),

@@ -12,11 +12,10 @@ import gradio as gr
 
 from multimodal.errors import UserError
 from multimodal.labels import label_sets, read_label_set
-from multimodal.ui import examples, pictures
+from multimodal.ui import downloads, examples, pictures
 from multimodal.ui.context import HEAVY, Context
 
 if TYPE_CHECKING:
-    from PIL import Image
     from torch import Tensor
 
 FIRST_LABELS = {
@@ -118,7 +117,13 @@ class Classifier:
             more = f'<p class="fine">{self.text("classify_more", language, n=rest)}</p>'
         key = "classify_meaning_independent" if independent else "classify_meaning"
         fine = f'<p class="fine">{escape(self.text(key, language))}</p>'
-        return f'<div class="answer"><p class="say">{say}</p>{head}{bars}{more}{fine}</div>'
+        model = asked[2]
+        note = self.context.about(model)
+        chip = escape(self.text("classify_model_chip", language, name=model, note=note))
+        return (
+            f'<div class="answer"><p class="say">{say}</p>{head}{bars}{more}{fine}'
+            f'<span class="chip">{chip}</span></div>'
+        )
 
     def _sentence(
         self, best: list, better: int | None, strictness: int, independent: bool, language: str
@@ -137,7 +142,12 @@ class Classifier:
         return self.text("classify_clear", language, label=first, second=second, margin=margin)
 
     def where(
-        self, image: Any, labels: Sequence[str], model: str, template: str, ensemble: bool,
+        self,
+        image: Any,
+        labels: Sequence[str],
+        model: str,
+        template: str,
+        ensemble: bool,
         language: str,
     ) -> str:
         """Maps over the photo for its best labels."""
@@ -151,8 +161,11 @@ class Classifier:
         weights = explain.occlusion_maps(self.context.occluded(clip, photo), vectors)
         named = [(names[i], weights[i]) for i in order[:SHOWN_MAPS].tolist()]
         return pictures.maps(
-            photo, named, self.text("classify_strength", language),
-            self.text("classify_bare", language), self.text("classify_legend", language),
+            photo,
+            named,
+            self.text("classify_strength", language),
+            self.text("classify_bare", language),
+            self.text("classify_legend", language),
         )
 
     def compare_templates(
@@ -168,8 +181,10 @@ class Classifier:
         columns = []
         for title, kind in (
             ("{}", {"templates": ["{}"]}),
-            (template.strip() or self.text("classify_default_template", language),
-             _templates(template, False)),
+            (
+                template.strip() or self.text("classify_default_template", language),
+                _templates(template, False),
+            ),
             (self.text("classify_seven", language), {"ensemble": True}),
         ):
             cosine = zero_shot.cosines(vector, self.context.labels(clip, names, **kind))[0]
@@ -182,8 +197,14 @@ class Classifier:
         return f'<div class="templates">{"".join(columns)}</div>'
 
     def many(
-        self, files: Sequence[str], labels: Sequence[str], model: str, template: str,
-        ensemble: bool, language: str, progress: gr.Progress | None = None,
+        self,
+        files: Sequence[str],
+        labels: Sequence[str],
+        model: str,
+        template: str,
+        ensemble: bool,
+        language: str,
+        progress: gr.Progress | None = None,
     ) -> tuple[str, str]:
         """Many photos at once: the image-label matrix, and a CSV of all shares.
 
@@ -229,7 +250,9 @@ class Classifier:
         html = pictures.matrix([uri for _, uri in kept], names[:12], shown)
         if bad:
             items = "".join(f"<li>{escape(text)}</li>" for text in bad)
-            html += f"<p>{self.text('classify_unreadable', language, n=len(bad))}</p><ul>{items}</ul>"
+            html += (
+                f"<p>{self.text('classify_unreadable', language, n=len(bad))}</p><ul>{items}</ul>"
+            )
         return html, str(folder / "labels.csv")
 
 
@@ -257,17 +280,25 @@ def build(context: Context, language: gr.State) -> None:
         with gr.Column(scale=5, min_width=320):
             image = show(
                 gr.Image(
-                    type="filepath", sources=["upload", "webcam", "clipboard"], height=330,
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=330,
                     elem_id="classify-photo",
                 ),
                 label="classify_photo",
             )
             labels = show(
                 gr.Dropdown(
-                    choices=[], value=FIRST_LABELS[lang], multiselect=True, filterable=True,
-                    allow_custom_value=True, elem_id="classify-labels", max_choices=5000,
+                    choices=[],
+                    value=FIRST_LABELS[lang],
+                    multiselect=True,
+                    filterable=True,
+                    allow_custom_value=True,
+                    elem_id="classify-labels",
+                    max_choices=5000,
                 ),
-                label="classify_labels", info="classify_labels_info",
+                label="classify_labels",
+                info="classify_labels_info",
             )
             sets = show(
                 gr.Dropdown(choices=_set_choices(lang), value=None, elem_id="classify-sets"),
@@ -275,42 +306,51 @@ def build(context: Context, language: gr.State) -> None:
             )
             with gr.Row():
                 template = show(
-                    gr.Textbox(max_lines=1, scale=3, max_length=300), label="classify_template",
+                    gr.Textbox(max_lines=1, scale=3, max_length=300),
+                    label="classify_template",
                     placeholder="classify_template_hint",
                 )
                 ensemble = show(
-                    gr.Checkbox(value=True, scale=2), label="classify_ensemble",
+                    gr.Checkbox(value=True, scale=2),
+                    label="classify_ensemble",
                     info="classify_ensemble_info",
                 )
             with show(gr.Accordion(open=False), label="more"):
                 model = show(
                     gr.Dropdown(
-                        choices=context.clip_choices(), value=context.settings.model,
+                        choices=context.clip_choices(),
+                        value=context.settings.model,
                         elem_id="classify-model",
                     ),
                     label="model",
                 )
                 temperature = show(
                     gr.Slider(0.1, 10, value=1, step=0.1),
-                    label="classify_temperature", info="classify_temperature_info",
+                    label="classify_temperature",
+                    info="classify_temperature_info",
                 )
                 reset = show(gr.Button(size="sm"), value="classify_temperature_reset")
                 strictness = show(
-                    gr.Slider(0, 1000, value=0, step=50), label="classify_strictness",
+                    gr.Slider(0, 1000, value=0, step=50),
+                    label="classify_strictness",
                     info="classify_strictness_info",
                 )
                 independent = show(
                     gr.Checkbox(), label="classify_independent", info="classify_independent_info"
                 )
+            downloads.build(context, model, language)
         with gr.Column(scale=7, min_width=320):
             answer = gr.HTML(
-                pictures.empty(text("classify_empty")), elem_id="classify-answer",
+                pictures.empty(text("classify_empty")),
+                elem_id="classify-answer",
                 padding=False,
             )
             show(gr.Markdown(), value="examples")
             gr.Examples(
                 examples=[[str(file)] for file in examples.photos(context.settings.data)],
-                inputs=[image], label="", elem_id="classify-examples",
+                inputs=[image],
+                label="",
+                elem_id="classify-examples",
             )
     with gr.Tabs():
         with show(gr.Tab(), label="classify_where"):
@@ -331,8 +371,15 @@ def build(context: Context, language: gr.State) -> None:
             return pictures.empty(text("classify_empty", lang))
         try:
             return run.answer(
-                lang, image, labels, model, template, ensemble, temperature,
-                independent=independent, strictness=strict,
+                lang,
+                image,
+                labels,
+                model,
+                template,
+                ensemble,
+                temperature,
+                independent=independent,
+                strictness=strict,
             )
         except UserError as error:
             return pictures.problem(str(error))
@@ -363,26 +410,34 @@ def build(context: Context, language: gr.State) -> None:
         trigger(
             answered, inputs, answer, show_progress="minimal", trigger_mode="always_last", **quick
         ).then(
-            explained, [*asked, language], [why, compared], show_progress="minimal",
-            trigger_mode="always_last", **quick,
+            explained,
+            [*asked, language],
+            [why, compared],
+            show_progress="minimal",
+            trigger_mode="always_last",
+            **quick,
         )
     for trigger in (temperature.input, independent.change, strictness.change, language.change):
         trigger(
             answered, inputs, answer, show_progress="hidden", trigger_mode="always_last", **quick
         )
-    language.change(
-        explained, [*asked, language], [why, compared], show_progress="hidden", **quick
-    )
+    language.change(explained, [*asked, language], [why, compared], show_progress="hidden", **quick)
     sets.input(
         lambda key, lang: [label.name(lang) for label in read_label_set(key)] if key else [],
-        [sets, language], labels, show_progress="hidden", api_visibility="private",
+        [sets, language],
+        labels,
+        show_progress="hidden",
+        api_visibility="private",
     )
     language.change(
         _translated, [labels, language], labels, show_progress="hidden", api_visibility="private"
     )
     language.change(
         lambda lang, key: gr.update(choices=_set_choices(lang), value=key),
-        [language, sets], sets, show_progress="hidden", api_visibility="private",
+        [language, sets],
+        sets,
+        show_progress="hidden",
+        api_visibility="private",
     )
     reset.click(
         lambda: 1, None, temperature, show_progress="hidden", api_visibility="private"
@@ -417,17 +472,14 @@ def _api(context: Context, run: Classifier) -> None:
         from multimodal.clip.zero_shot import rank
 
         try:
-            result = run.classify(
-                image, labels, model, template, not template, 1.0, False, 0, "en"
-            )
+            result = run.classify(image, labels, model, template, not template, 1.0, False, 0, "en")
         except UserError as error:
             raise gr.Error(str(error)) from error
         ranked = rank(result.labels, result.cosine, result.share)
         return {
             "model": model,
             "predictions": [
-                {"label": p.label, "probability": p.probability, "cosine": p.cosine}
-                for p in ranked
+                {"label": p.label, "probability": p.probability, "cosine": p.cosine} for p in ranked
             ],
         }
 
@@ -437,6 +489,10 @@ def _api(context: Context, run: Classifier) -> None:
     sentence = gr.Textbox("", visible=False)
     out = gr.JSON(visible=False)
     gr.Button(visible=False).click(
-        classify, [photo, given, name, sentence], out, api_name="classify",
-        concurrency_id=HEAVY, concurrency_limit=2,
+        classify,
+        [photo, given, name, sentence],
+        out,
+        api_name="classify",
+        concurrency_id=HEAVY,
+        concurrency_limit=2,
     )

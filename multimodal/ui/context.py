@@ -1,11 +1,13 @@
 """What the tabs share: settings, texts, models loaded once, and what they have computed."""
 
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from multimodal.errors import UserError
 from multimodal.ui.settings import Settings
 from multimodal.ui.texts import Texts
 
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
 
     from multimodal.clip.base import ClipModel
 
+_log = logging.getLogger(__name__)
+
 # every event that runs a model waits in this one queue, so that thirty users share two cores
 HEAVY = "model"
+# indexing and downloading take minutes, so they wait in queues of their own
+INDEXING, DOWNLOADING = "index", "download"
 
 
 class Recent:
@@ -70,6 +76,23 @@ class Context:
         found = [(info.title, info.name) for info in clip.available()]
         name = self.settings.model
         return found if name in dict(found).values() else [(name, name), *found]
+
+    def about(self, name: str) -> str:
+        """A model's size or figures, as the menus know them."""
+        from multimodal import clip
+
+        return next((info.note for info in clip.available() if info.name == name), "")
+
+    def warm_up(self) -> None:
+        """Loads the first model in the background: the page is up, a photo is still to come."""
+
+        def load() -> None:
+            try:
+                self.clip(self.settings.model)
+            except UserError as error:  # said again, in the answer's place, when it is used
+                _log.warning("%s", error)
+
+        threading.Thread(target=load, daemon=True).start()
 
     def labels(self, model: "ClipModel", labels: list[str], **templates: Any) -> "Tensor":
         """Class embeddings, (labels, dim), encoded once per model, template and label."""

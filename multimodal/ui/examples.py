@@ -4,28 +4,33 @@ from pathlib import Path
 
 import gradio as gr
 
-SCENES = (3, 12, 40, 58)
+SCENES = (1, 37, 59, 27)
 SIDE = 384
 
 
-def photos(folder: Path) -> list[Path]:
+def folder(data: Path) -> Path:
+    """Where the drawn ones lie, below the folder that the app keeps what it makes in."""
+    return Path(data) / "examples"
+
+
+def photos(data: Path) -> list[Path]:
     """Example pictures; the drawn ones are made at the first start.
 
     Args:
-        folder: Where the app keeps what it makes.
+        data: Where the app keeps what it makes.
     """
     shipped = Path(gr.__file__).parent / "media_assets" / "images"
     found = [shipped / name for name in ("cheetah1.jpg", "lion.jpg", "bus.png", "tower.jpg")]
-    return [file for file in found if file.is_file()] + scenes(folder)
+    return [file for file in found if file.is_file()] + scenes(data)
 
 
-def scenes(folder: Path) -> list[Path]:
+def scenes(data: Path) -> list[Path]:
     """Drawn scenes as files."""
     from multimodal.data.toybox import draw, make_scene
 
     files = []
     for seed in SCENES:
-        file = Path(folder) / "examples" / f"scene-{seed}-{SIDE}.png"
+        file = folder(data) / f"scene-{seed}-{SIDE}.png"
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part.png")

@@ -23,14 +23,41 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.1f} %"
 
 
+def row(name: str, share: float, paint: str, value: str, more: str | None = None) -> str:
+    """One row of a chart: a name, a bar of a share of the width, a value, and one more."""
+    last = "" if more is None else f'<span class="cosine">{escape(more)}</span>'
+    return (
+        f'<div class="bar"><span class="name">{escape(name)}</span>'
+        f'<span class="track"><span class="fill" style="display:block;width:{100 * share:.2f}%;'
+        f'background:{paint}"></span></span>'
+        f'<span class="share">{escape(value)}</span>{last}</div>'
+    )
+
+
 def bar(label: str, share: float, cosine: float | None = None) -> str:
     """One row: label, bar, share in per cent, and the raw cosine where it is given."""
-    raw = f'<span class="cosine">{cosine:.3f}</span>' if cosine is not None else ""
+    more = None if cosine is None else f"{cosine:.3f}"
+    return row(label, share, colour(label), percent(share), more)
+
+
+def histogram(counts: Sequence[int], edges: Sequence[float], least: float, say: str) -> str:
+    """How many scores fall where.
+
+    Args:
+        counts: Scores per bin.
+        edges: Bounds of the bins, one more than there are bins.
+        least: Bins above it are marked as hits.
+        say: What is shown, in a sentence.
+    """
+    tallest = max(counts)
+    bars = "".join(
+        f'<span title="{edges[i]:.3f}: {n}" class="{"hit" if edges[i + 1] > least else ""}" '
+        f'style="height:{100 * n / tallest:.1f}%"></span>'
+        for i, n in enumerate(counts)
+    )
     return (
-        f'<div class="bar"><span class="name">{escape(label)}</span>'
-        f'<span class="track"><span class="fill" style="display:block;width:{100 * share:.2f}%;'
-        f'background:{colour(label)}"></span></span>'
-        f'<span class="share">{percent(share)}</span>{raw}</div>'
+        f'<p>{escape(say)}</p><div class="histogram" role="img" aria-label="{escape(say)}">{bars}'
+        f'</div><div class="axis"><span>{edges[0]:.3f}</span><span>{edges[-1]:.3f}</span></div>'
     )
 
 
@@ -71,7 +98,11 @@ def heat(image: "Image.Image", weights: "Tensor") -> "Image.Image":
 
 
 def maps(
-    image: "Image.Image", named: Sequence[tuple[str, "Tensor"]], strength: str, bare: str, legend: str
+    image: "Image.Image",
+    named: Sequence[tuple[str, "Tensor"]],
+    strength: str,
+    bare: str,
+    legend: str,
 ) -> str:
     """The photo once per label with where the model looked, a strength slider and a legend.
 
@@ -106,14 +137,15 @@ def maps(
 
 
 def matrix(
-    rows: Sequence[str], columns: Sequence[str], values: "Tensor"
+    rows: Sequence[str], columns: Sequence[str], values: "Tensor", diagonal: bool = False
 ) -> str:
-    """A heat map as a table, the best of each row outlined.
+    """A heat map as a table, the best of each row outlined, or the diagonal.
 
     Args:
         rows: Names of the rows, or data URIs of pictures.
         columns: Names of the columns, or data URIs of pictures.
         values: (rows, columns) cosines.
+        diagonal: Outline what belongs together instead of what fits best.
     """
     import matplotlib
 
@@ -134,7 +166,8 @@ def matrix(
     body = "".join(
         f'<tr><th scope="row">{head(name)}</th>'
         + "".join(
-            cell(float(value), i == int(values[r].argmax())) for i, value in enumerate(values[r])
+            cell(float(value), i == (r if diagonal else int(values[r].argmax())))
+            for i, value in enumerate(values[r])
         )
         + "</tr>"
         for r, name in enumerate(rows)

@@ -1,150 +1,85 @@
 """The Search tab: words find photos, photos find photos and words, in the user's own pictures."""
 
-import re
-import threading
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from multimodal.errors import UserError
 from multimodal.ui import pictures
-from multimodal.ui.context import HEAVY, Context
+from multimodal.ui.context import HEAVY, INDEXING, Context
+from multimodal.ui.galleries import MINE, SCENES, Galleries
 
 if TYPE_CHECKING:
-    from multimodal.retrieval import Gallery, SearchResult
+    from multimodal.retrieval import IndexProgress, SearchResult
 
-SCENES, FOLDER = "scenes", "folder"
-SCENE_COUNT, SCENE_SIDE = 240, 256
-SCENE_MODEL = "clip-toybox"
+EXAMPLES = (
+    "a red boat",
+    "a cat under a yellow sun",
+    "밤하늘과 집",
+    "two fish",
+    "파란 우산",
+)
 MATRIX_SIDE = 5
 HISTOGRAM_BINS = 40
 STANDS_OUT = 2.0  # standard deviations above the mean that a clear hit reaches
+LISTED_BAD = 50
 
 
 class Searcher:
     """What the tab's events call; knows nothing of components."""
 
     def __init__(self, context: Context) -> None:
-        self.context, self.text = context, context.texts
-        self.root = Path(context.settings.data) / "galleries"
-        self._open: dict[str, Gallery] = {}
-        self._lock = threading.RLock()
-
-    def choices(self, language: str) -> list[tuple[str, str]]:
-        """Titles and keys of the galleries, for the menu."""
-        found = [(self.text("search_scenes", language), SCENES)]
-        if self.context.settings.gallery:
-            found.append((self.text("search_folder", language), FOLDER))
-        saved = sorted(self.root.glob("mine-*/manifest.json")) if self.root.is_dir() else []
-        return found + [
-            (file.parent.name.removeprefix("mine-"), file.parent.name) for file in saved
-        ]
-
-    def gallery(self, key: str) -> "Gallery":
-        """An opened gallery; the built-in ones are made at their first use.
-
-        Raises:
-            UserError: if there is none of that name or it cannot be opened.
-        """
-        with self._lock:
-            if key not in self._open:
-                self._open[key] = self._make(key)
-            return self._open[key]
-
-    def _make(self, key: str) -> "Gallery":
-        from multimodal.retrieval import Gallery
-
-        if key == SCENES:
-            return self._scenes()
-        if key == FOLDER and self.context.settings.gallery:
-            return self._server_folder(Path(self.context.settings.gallery))
-        if not re.fullmatch(r"mine-[\w -]{1,60}", key or "") or not (self.root / key).is_dir():
-            raise UserError(f"There is no gallery named {key!r}: choose one of the menu.")
-        gallery = Gallery.open(self.root / key)
-        return Gallery.open(self.root / key, self.context.clip(gallery.model_name))
-
-    def _scenes(self) -> "Gallery":
-        """Drawn scenes with their captions in both languages."""
-        from multimodal.checkpoint import bundled
-        from multimodal.data.toybox import draw, full_caption, make_scene
-        from multimodal.retrieval import Gallery
-
-        name = SCENE_MODEL if SCENE_MODEL in bundled() else self.context.settings.model
-        model = self.context.clip(name)
-        gallery = Gallery.open_or_create(self.root / f"scenes-{model.fingerprint}", model)
-        if len(gallery) < SCENE_COUNT:
-            scenes = {f"scene {i:03}": make_scene(i) for i in range(SCENE_COUNT)}
-            captions = {
-                title: [full_caption(scene, code) for code in ("en", "ko")]
-                for title, scene in scenes.items()
-            }
-            drawn = [(title, draw(scene, SCENE_SIDE)) for title, scene in scenes.items()]
-            for _ in gallery.add(drawn, captions):
-                pass
-        return gallery
-
-    def _server_folder(self, place: Path) -> "Gallery":
-        """The folder named at start-up; what is new in it is embedded when it is first chosen."""
-        from multimodal.images import list_images
-        from multimodal.retrieval import Gallery
-
-        model = self.context.clip(self.context.settings.model)
-        key = re.sub(r"\W+", "-", str(place.resolve()))[-60:]
-        gallery = Gallery.open_or_create(self.root / f"folder{key}-{model.fingerprint}", model)
-        captions = {
-            file.relative_to(place).as_posix(): lines
-            for file in list_images(place)
-            if (lines := _captions_beside(file))
-        }
-        for _ in gallery.add(place, captions):
-            pass
-        return gallery
+        self.text, self.galleries = context.texts, Galleries(context)
 
     def index(self, files: Sequence[str], name: str, language: str) -> Iterator[tuple[str, str]]:
-        """Embeds uploaded photos, or zips of photos, into a gallery of the user's own.
+        """Embeds uploads into a gallery of the user's own.
 
         Yields:
-            HTML of the progress, and the gallery's key.
+            HTML of the progress, and the gallery's name.
 
         Raises:
             UserError: if there is nothing to index or it cannot be stored.
         """
-        from multimodal.retrieval import Gallery
-
         if not files:
             raise UserError(self.text("search_no_files", language))
-        name = re.sub(r"[^\w -]+", " ", name or "").strip()[:60]
-        key = f"mine-{name or self.text('search_name_hint', language)}"
-        model = self.context.clip(self.context.settings.model)
-        gallery = Gallery.open_or_create(self.root / key, model)
-        with self._lock:
-            self._open[key] = gallery
-        photos = [(Path(f).name, Path(f)) for f in files if Path(f).suffix.lower() != ".zip"]
-        zips = [Path(f) for f in files if Path(f).suffix.lower() == ".zip"]
-        bad: list[tuple[str, str]] = []
-        for sources in ([photos] if photos else []) + zips:
-            step = None
-            for step in gallery.add(sources, keep=True):
-                say = self.text(
-                    "search_progress",
-                    language,
-                    done=step.done,
-                    total=step.total or "?",
-                    rate=f"{step.rate or 0:.0f}",
-                )
-                share = step.done / step.total if step.total else 0
-                yield f"<p>{say}</p>{pictures.bar('', share)}", key
-            bad += step.bad if step else ()
-        done = self.text("search_done", language, count=len(gallery))
-        yield f"<p>{done}</p>{self._bad(bad, language)}", key
+        name = self.galleries.free_name(name, language)
+        for html in self._progress(self.galleries.upload(files, name), MINE + name, language):
+            yield html, name
+
+    def fill(self, key: str, language: str) -> Iterator[str]:
+        """Brings the server's folder up to date: HTML of the progress."""
+        return self._progress(self.galleries.fill(key), key, language)
+
+    def _progress(
+        self, reports: "Iterator[IndexProgress]", key: str, language: str
+    ) -> Iterator[str]:
+        report = None
+        for report in reports:
+            say = self.text(
+                "search_progress", language, done=report.done, total=report.total or "?"
+            )
+            if report.rate:
+                say += self.text("search_rate", language, rate=f"{report.rate:.0f}")
+                if report.total:
+                    left = (report.total - report.done) / report.rate
+                    say += self.text("search_left", language, seconds=f"{left:.0f}")
+            share = report.done / report.total if report.total else 0
+            yield f"<p>{say}</p>{pictures.bar(key.removeprefix(MINE), share)}"
+        if report is not None:
+            stopped = report.total is not None and report.done < report.total
+            done = self.text(
+                "search_stopped" if stopped else "search_done",
+                language,
+                count=len(self.galleries.open(key)),
+            )
+            yield f"<p>{done}</p>{self._bad(report.bad, language)}"
 
     def _bad(self, bad: Sequence[tuple[str, str]], language: str) -> str:
         if not bad:
             return ""
-        items = "".join(f"<li>{escape(why)}</li>" for _, why in bad[:50])
+        items = "".join(f"<li>{escape(why)}</li>" for _, why in bad[:LISTED_BAD])
         return f"<p>{self.text('search_bad', language, n=len(bad))}</p><ul>{items}</ul>"
 
     def search(
@@ -163,10 +98,14 @@ class Searcher:
         Raises:
             UserError: if the query is empty or the photo cannot be read.
         """
-        return self.gallery(key).search(
+        gallery = self.galleries.open(key)
+        added = _words(plus)
+        if not (text or "").strip() and image is None and example is None and added:
+            text, added = added[0], added[1:]  # a sum may begin with any of its terms
+        return gallery.search(
             text=text,
             image=image or None,
-            plus=_words(plus),
+            plus=added,
             minus=_words(minus),
             top_k=int(top_k),
             hide_duplicates=duplicates,
@@ -180,7 +119,7 @@ class Searcher:
         clear = best > float(scores.mean()) + STANDS_OUT * float(scores.std())
         key = "search_said" if clear or len(scores) < 10 else "search_said_low"
         return self.text(
-            key, language, n=len(scores), query=f"<b>{escape(query)}</b>", best=f"{best:.3f}"
+            key, language, n=result.count, query=f"<b>{escape(query)}</b>", best=f"{best:.3f}"
         )
 
     def histogram(self, result: "SearchResult", language: str) -> str:
@@ -189,33 +128,27 @@ class Searcher:
 
         counts, edges = np.histogram(np.asarray(result.scores), bins=HISTOGRAM_BINS)
         least = min(hit.score for hit in result.hits)
-        tallest = counts.max()
-        bars = "".join(
-            f'<span title="{edges[i]:.3f}: {n}" class="{"hit" if edges[i + 1] > least else ""}" '
-            f'style="height:{100 * n / tallest:.1f}%"></span>'
-            for i, n in enumerate(counts)
-        )
-        return (
-            f"<p>{escape(self.text('search_scores_say', language))}</p>"
-            f'<div class="histogram" role="img">{bars}</div>'
-            f'<div class="axis"><span>{edges[0]:.3f}</span><span>{edges[-1]:.3f}</span></div>'
-        )
+        say = self.text("search_scores_say", language)
+        return pictures.histogram(counts, edges, least, say)
 
     def times(self, result: "SearchResult", language: str) -> str:
         """Milliseconds by stage."""
         unit, total = self.text("search_ms", language), result.timings["total"]
         rows = "".join(
-            f'<div class="bar"><span class="name">{escape(stage)}</span><span class="track">'
-            f'<span class="fill" style="display:block;width:{100 * spent / max(total, 1e-9):.1f}%;'
-            f'background:var(--color-accent)"></span></span><span class="share">{spent:.1f}</span>'
-            f'<span class="cosine">{unit}</span></div>'
+            pictures.row(
+                self.text(f"search_stage_{stage}", language),
+                spent / max(total, 1e-9),
+                "var(--color-accent)",
+                f"{spent:.1f}",
+                unit,
+            )
             for stage, spent in result.timings.items()
         )
         return rows
 
     def captions(self, key: str, item: int) -> str:
         """The captions nearest to a photo of the gallery."""
-        near = self.gallery(key).captions_for(item, top_k=5)
+        near = self.galleries.open(key).captions_for(item, top_k=5)
         rows = "".join(
             f"<li>{escape(hit.caption)} <span class='cosine'>{hit.score:.3f}</span></li>"
             for hit in near
@@ -228,17 +161,17 @@ class Searcher:
 
         if not found:
             raise UserError(self.text("search_no_hits", language))
-        gallery, chosen = self.gallery(key), list(found[:MATRIX_SIDE])
+        gallery, chosen = self.galleries.open(key), list(found[:MATRIX_SIDE])
         own = [line.strip() for line in lines.splitlines() if line.strip()][:8]
         values = torch.from_numpy(gallery.similarity(chosen, own or None))
         sentences = own or [gallery.item(i).captions[0] for i in chosen]
         uris = [pictures.data_uri(gallery.thumbnail(i), 110) for i in chosen]
         say = escape(self.text("search_matrix_say", language))
-        return f"<p>{say}</p>{pictures.matrix(uris, sentences, values)}"
+        return f"<p>{say}</p>{pictures.matrix(uris, sentences, values, diagonal=not own)}"
 
     def report(self, key: str, language: str) -> str:
         """Recall of a captioned gallery, both ways."""
-        figures = self.gallery(key).report()
+        figures = self.galleries.open(key).report()
         say = self.text(
             "search_report_say", language, images=figures["images"], captions=figures["captions"]
         )
@@ -249,21 +182,13 @@ class Searcher:
             for way in ("t2i", "i2t")
         )
         return (
-            f"<p>{escape(say)}</p><table class='grid'><tr><td></td><th>R@1</th><th>R@5</th>"
-            f"<th>R@10</th></tr>{rows}</table>"
+            f"<p>{escape(say)}</p><table class='grid'><tr><td></td><th scope='col'>R@1</th>"
+            f"<th scope='col'>R@5</th><th scope='col'>R@10</th></tr>{rows}</table>"
         )
 
 
 def _words(text: str) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _captions_beside(file: Path) -> list[str]:
-    text = file.with_suffix(".txt")
-    if not text.is_file():
-        return []
-    lines = text.read_text("utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip()]
 
 
 def build(context: Context, language: gr.State) -> None:
@@ -280,28 +205,50 @@ def build(context: Context, language: gr.State) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             where = show(
-                gr.Dropdown(choices=run.choices(lang), value=SCENES, elem_id="search-gallery"),
+                gr.Dropdown(
+                    choices=run.galleries.choices(lang), value=SCENES, elem_id="search-gallery"
+                ),
                 label="search_gallery",
             )
+            progress = gr.HTML(elem_id="search-progress")
             query = show(
                 gr.Textbox(max_lines=2, max_length=2000, elem_id="search-text"),
                 label="search_text",
                 placeholder="search_text_hint",
             )
+            tried = show(
+                gr.Examples([[words] for words in EXAMPLES], [query], label="").dataset,
+                label="examples_short",
+            )
             image = show(
-                gr.Image(type="filepath", sources=["upload", "webcam", "clipboard"], height=190),
+                gr.Image(
+                    type="filepath",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=210,
+                    elem_id="search-photo",
+                ),
                 label="search_image",
             )
             with gr.Row():
-                plus = show(gr.Textbox(max_lines=1, max_length=500), label="search_plus")
-                minus = show(gr.Textbox(max_lines=1, max_length=500), label="search_minus")
+                plus = show(
+                    gr.Textbox(max_lines=1, max_length=500, min_width=140), label="search_plus"
+                )
+                minus = show(
+                    gr.Textbox(max_lines=1, max_length=500, min_width=140), label="search_minus"
+                )
+            show(gr.Markdown(elem_classes="fine"), value="search_arithmetic_info")
             go = show(gr.Button(variant="primary", elem_id="search-go"), value="search_go")
             with show(gr.Accordion(open=False), label="more"):
                 top_k = show(gr.Slider(1, 48, value=12, step=1), label="search_top")
                 duplicates = show(gr.Checkbox(), label="search_duplicates")
             with show(gr.Accordion(open=False, elem_id="search-mine"), label="search_mine"):
                 files = show(
-                    gr.File(file_count="multiple", file_types=["image", ".zip"], height=140),
+                    gr.File(
+                        file_count="multiple",
+                        file_types=["image", ".zip"],
+                        height=140,
+                        elem_id="search-files",
+                    ),
                     label="search_files",
                 )
                 name = show(
@@ -310,15 +257,20 @@ def build(context: Context, language: gr.State) -> None:
                     placeholder="search_name_hint",
                 )
                 with gr.Row():
-                    index = show(gr.Button(variant="primary"), value="search_index")
-                    stop = show(gr.Button(variant="stop"), value="search_stop")
-                progress = gr.HTML(elem_id="search-progress")
+                    index = show(
+                        gr.Button(variant="primary", elem_id="search-index"), value="search_index"
+                    )
+                    stop = show(
+                        gr.Button(variant="stop", elem_id="search-stop"), value="search_stop"
+                    )
         with gr.Column(scale=7, min_width=320):
-            said = gr.HTML(pictures.empty(text("search_empty")), elem_id="search-said")
+            said = gr.HTML(
+                pictures.empty(text("search_empty")), elem_id="search-said", padding=False
+            )
             hits = show(
                 gr.Gallery(
                     columns=4,
-                    height=520,
+                    height=560,
                     object_fit="cover",
                     allow_preview=False,
                     elem_id="search-hits",
@@ -326,36 +278,42 @@ def build(context: Context, language: gr.State) -> None:
                 ),
                 label="search_hits",
             )
-            about = gr.HTML()
-            again = show(gr.Button(visible=False, size="sm"), value="search_from_hit")
+            about = gr.HTML(elem_id="search-about")
+            again = show(
+                gr.Button(visible=False, size="sm", elem_id="search-again"),
+                value="search_from_hit",
+            )
     with gr.Tabs():
         with show(gr.Tab(), label="search_scores"):
-            scores = gr.HTML(elem_id="search-scores")
+            scores = gr.HTML(pictures.empty(text("search_why_empty")), elem_id="search-scores")
         with show(gr.Tab(), label="search_time"):
-            times = gr.HTML()
+            times = gr.HTML(elem_id="search-times")
         with show(gr.Tab(), label="search_matrix"):
             lines = show(gr.Textbox(lines=3, max_length=4000), label="search_matrix_lines")
-            compare = show(gr.Button(), value="search_matrix_go")
+            compare = show(gr.Button(elem_id="search-compare"), value="search_matrix_go")
             matrix = gr.HTML(elem_id="search-matrix")
         with show(gr.Tab(), label="search_report"):
-            measure = show(gr.Button(), value="search_report_go")
-            report = gr.HTML()
+            measure = show(gr.Button(elem_id="search-measure"), value="search_report_go")
+            report = gr.HTML(elem_id="search-report")
 
     def searched(key, query, image, plus, minus, top_k, duplicates, lang, example=None):
-        nothing = [gr.update(visible=False), "", gr.update(visible=False), [], None, "", ""]
+        why = pictures.empty(text("search_why_empty", lang))
+        nothing = [gr.update(visible=False), "", gr.update(visible=False), [], None, why, ""]
         if not (query or image or plus or minus) and example is None:
             return [pictures.empty(text("search_empty", lang)), *nothing]
         try:
             result = run.search(key, query, image, plus, minus, top_k, duplicates, example)
+            gallery = run.galleries.open(key)
+            shown = [(gallery.thumbnail(h.id), f"{h.rank} · {h.score:.3f}") for h in result.hits]
+            if not shown:
+                raise UserError(text("search_no_photos", lang))
             asked = query.strip() or text("search_this_photo", lang)
             asked += "".join(f" + {w}" for w in _words(plus))
             asked += "".join(f" - {w}" for w in _words(minus))
-            gallery = run.gallery(key)
-            shown = [(gallery.thumbnail(h.id), f"{h.rank} · {h.score:.3f}") for h in result.hits]
             return [
                 f'<p class="say">{run.said(result, asked, lang)}</p>',
                 gr.update(value=shown, visible=True),
-                "",
+                f'<p class="fine">{escape(text("search_click_hit", lang))}</p>',
                 gr.update(visible=False),
                 [hit.id for hit in result.hits],
                 None,
@@ -367,7 +325,7 @@ def build(context: Context, language: gr.State) -> None:
 
     def picked(found, key, lang, event: gr.SelectData):
         hit = found[event.index]
-        name = escape(text("search_chosen", lang, name=run.gallery(key).item(hit).name))
+        name = escape(text("search_chosen", lang, name=run.galleries.open(key).item(hit).name))
         try:
             near = f"<h4>{escape(text('search_captions', lang))}</h4>{run.captions(key, hit)}"
         except UserError:  # most galleries have no captions, and need none to be searched
@@ -376,10 +334,22 @@ def build(context: Context, language: gr.State) -> None:
 
     def indexed(files, name, lang):
         try:
-            for html, key in run.index(files, name, lang):
-                yield html, gr.update(choices=run.choices(lang), value=key)
+            for html, own in run.index(files, name, lang):
+                menu = gr.update(choices=run.galleries.choices(lang), value=MINE + own)
+                yield html, menu, own
         except UserError as error:
-            yield pictures.problem(str(error)), gr.skip()
+            yield pictures.problem(str(error)), gr.skip(), gr.skip()
+
+    def filled(key, lang):
+        try:
+            yield ""
+            yield from run.fill(key, lang)
+        except UserError as error:
+            yield pictures.problem(str(error))
+
+    def stopped(key, name):
+        run.galleries.stop(key)
+        run.galleries.stop(MINE + name)
 
     def guarded(work):
         def call(*given):
@@ -391,26 +361,40 @@ def build(context: Context, language: gr.State) -> None:
         return call
 
     heavy = {"concurrency_id": HEAVY, "concurrency_limit": 2, "api_visibility": "private"}
+    # indexing takes minutes: it has a queue of its own, so that nobody's search waits behind it
+    slow = {"concurrency_id": INDEXING, "concurrency_limit": 1, "api_visibility": "private"}
+    light = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = [where, query, image, plus, minus, top_k, duplicates, language]
     outputs = [said, hits, about, again, found, chosen, scores, times]
     for trigger in (go.click, query.submit, plus.submit, minus.submit, image.upload):
         trigger(searched, inputs, outputs, **heavy)
+    tried.click(lambda sample: sample[0], tried, query, **light).then(
+        searched, inputs, outputs, **heavy
+    )
     hits.select(picked, [found, where, language], [chosen, about, again], **heavy)
 
     def from_hit(key, chosen, top_k, duplicates, lang):
         return searched(key, "", None, "", "", top_k, duplicates, lang, chosen)
 
     again.click(from_hit, [where, chosen, top_k, duplicates, language], outputs, **heavy)
-    running = index.click(indexed, [files, name, language], [progress, where], **heavy)
-    stop.click(None, cancels=[running], api_visibility="private")
+    index.click(
+        indexed, [files, name, language], [progress, where, name], show_progress="hidden", **slow
+    )
+    where.input(filled, [where, language], progress, show_progress="hidden", **slow)
+    stop.click(stopped, [where, name], None, queue=False, api_visibility="private")
     compare.click(guarded(run.matrix), [where, found, lines, language], matrix, **heavy)
     measure.click(guarded(run.report), [where, language], report, **heavy)
     language.change(
-        lambda lang, key: gr.update(choices=run.choices(lang), value=key),
+        lambda lang, key: gr.update(choices=run.galleries.choices(lang), value=key),
         [language, where],
         where,
-        show_progress="hidden",
-        api_visibility="private",
+        **light,
+    )
+    language.change(
+        lambda lang, found: gr.skip() if found else pictures.empty(text("search_empty", lang)),
+        [language, found],
+        said,
+        **light,
     )
     _api(run)
 
@@ -435,7 +419,7 @@ def _api(run: Searcher) -> None:
             raise gr.Error(str(error)) from error
         return {
             "hits": [
-                {"rank": h.rank, "score": h.score, "name": h.name, "caption": h.caption}
+                {"rank": h.rank, "score": h.score, "name": h.name, "captions": list(h.captions)}
                 for h in result.hits
             ],
             "milliseconds": result.timings,

@@ -3,8 +3,15 @@
 import gradio as gr
 
 # Korean fallbacks stand behind each system's own face; nothing is fetched
-FONT = ["system-ui", "Segoe UI", "Apple SD Gothic Neo", "Malgun Gothic", "Noto Sans CJK KR",
-        "Noto Sans KR", "sans-serif"]
+FONT = [
+    "system-ui",
+    "Segoe UI",
+    "Apple SD Gothic Neo",
+    "Malgun Gothic",
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "sans-serif",
+]
 ACCENT = gr.themes.Color(
     "#eefaf9", "#d3f1ee", "#a8e2dd", "#71ccc5", "#3fb0a8", "#1c948d", "#0f766f", "#115e59",
     "#134e4a", "#123f3c", "#082a28",
@@ -52,7 +59,8 @@ table.grid th { font-weight: 600; max-width: 11rem; overflow-wrap: anywhere; }
 table.grid img { width: 72px; height: 72px; object-fit: cover; border-radius: 6px; }
 .scroll { overflow-x: auto; }
 table.grid td.best { outline: 3px solid var(--color-accent); }
-.templates { display: grid; grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); gap: 22px; }
+.templates { display: grid; gap: 22px;
+  grid-template-columns: repeat(auto-fit, minmax(260px, 1fr)); }
 .templates h4 { margin: 0 0 6px; font-weight: 650; }
 .templates .bar { grid-template-columns: minmax(4rem, 8rem) 1fr 3.6rem; font-size: .98rem; }
 .say { font-size: 1.25rem; line-height: 1.5; margin: 0 0 12px; }
@@ -64,9 +72,13 @@ table.grid td.best { outline: 3px solid var(--color-accent); }
 .axis { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums;
   opacity: .7; }
 footer { display: none !important; }
-#head > * { flex: 1 1 auto !important; }
+#head { flex-wrap: nowrap; }
+#head > * { flex: 1 1 0 !important; min-width: 0 !important; }
 #head #language, #head #dark { flex: 0 0 auto !important; width: auto; }
+.fine, .fine p { opacity: .78; font-size: .95rem !important; line-height: 1.5; }
+#search-progress:empty { display: none; }
 @media (max-width: 640px) {
+  #head { flex-wrap: wrap; }
   #head > :first-child { flex: 1 0 100% !important; }
   .gradio-container { font-size: 16px; padding: 8px !important; }
   .bar { grid-template-columns: 1fr 3.9rem 3.9rem; }

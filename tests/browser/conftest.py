@@ -1,12 +1,6 @@
 """A served app and a real browser."""
 
-import contextlib
-import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -22,45 +16,8 @@ CHROMIUM = [
 ]  # fmt: skip
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def serve(folder: Path, *flags: str):
-    """Runs `python app.py` until the block ends; yields (address, seconds to the first page)."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/"
-    log = (folder / "app.log").open("w")
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--port", str(port), "--data", str(folder), *flags],
-        cwd=ROOT,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "NO_PROXY": "*"},
-    )
-    try:
-        while True:
-            try:
-                with urllib.request.urlopen(url, timeout=5) as answer:
-                    answer.read()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "app.log").read_text()
-                assert time.monotonic() - started < 120, "the page was not served"
-                time.sleep(0.1)
-        yield url, time.monotonic() - started
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
 @pytest.fixture(scope="session")
-def app(tmp_path_factory):
+def app(serve, tmp_path_factory):
     with serve(tmp_path_factory.mktemp("app")) as (url, _):
         yield url
 

@@ -31,7 +31,8 @@ def test_language_changes_in_place_and_the_answer_stays(page):
     page.get_by_label("한국어").click()
     page.wait_for_function("document.querySelector('#head h1').innerText.includes('교실')")
     page.wait_for_function(
-        "[...document.querySelectorAll('#classify-answer .name')].some(e => e.innerText == '고양이')"
+        "[...document.querySelectorAll('#classify-answer .name')]"
+        ".some(e => e.innerText == '고양이')"
     )
     assert page.locator("#classify-photo img").count() >= 1
 

@@ -2,15 +2,25 @@ import pytest
 import torch
 from torch import nn
 
-from multimodal.clip.image_tower import MobileNetTower, ResidualTower, fold_batch_norm
+from multimodal.clip.image_tower import ConvTower, MobileNetTower, fold_batch_norm
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.errors import UserError
 
 
 def test_towers_end_in_the_grid_they_promise():
     pixels = torch.rand(2, 3, 64, 96)
-    assert ResidualTower(8)(pixels).shape == (2, 64, 4, 6)
-    assert MobileNetTower()(pixels).shape == (2, 1280, 2, 3)
+    for tower, shape in ((ConvTower(8), (2, 64, 8, 12)), (MobileNetTower(), (2, 1280, 2, 3))):
+        cells = tower(pixels)
+        assert cells.shape == shape
+        assert tower.pool(cells).shape == (2, tower.channels)
+
+
+def test_one_cell_is_seen_by_the_maximum():
+    tower = ConvTower(8)
+    cells = torch.zeros(1, 64, 8, 8)
+    cells[0, 5, 3, 3] = 1
+    pooled = tower.pool(cells)[0]
+    assert pooled[5] == pytest.approx(1 / 64) and pooled[64 + 5] == 1
 
 
 def test_folding_batch_norm_keeps_the_function():

@@ -43,7 +43,8 @@ def coco_folder(tmp_path):
     instances = {
         "categories": [{"id": 9, "name": "boat"}, {"id": 17, "name": "cat"}],
         "annotations": [
-            {"image_id": 1, "category_id": 9}, {"image_id": 1, "category_id": 9},
+            {"image_id": 1, "category_id": 9},
+            {"image_id": 1, "category_id": 9},
             {"image_id": 2, "category_id": 17},
         ],
     }
@@ -110,11 +111,11 @@ def test_a_folder_of_pairs(tmp_path):
     (tmp_path / "sub" / "b.txt").write_text("another\n")
     photos = folder.load(tmp_path)
     assert {p.name: p.captions for p in photos} == {
-        "a.jpg": ("a red square", "빨간 사각형"), "sub/b.jpg": ("another",),
+        "a.jpg": ("a red square", "빨간 사각형"),
+        "sub/b.jpg": ("another",),
     }
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no pair"):
-
         folder.load(tmp_path / "empty")
 
 

@@ -66,7 +66,7 @@ def test_scenes_have_one_to_four_things_inside_that_hardly_overlap():
         things = make_scene(seed).things
         numbers[len(things)] += 1
         for i, a in enumerate(things):
-            assert -0.01 <= a.box[0] and a.box[2] <= 1.01 and -0.01 <= a.box[1] and a.box[3] <= 1.01
+            assert a.box[0] >= -0.01 and a.box[2] <= 1.01 and a.box[1] >= -0.01 and a.box[3] <= 1.01
             for b in things[i + 1 :]:
                 width = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
                 height = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])

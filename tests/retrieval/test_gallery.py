@@ -408,7 +408,13 @@ def test_timings_add_up(model, photos):
     add(gallery, photos)
     timings = gallery.search("red", image=Image.new("RGB", (9, 9)), hide_duplicates=True).timings
     assert set(timings) == {
-        "model", "words", "photo", "search", "duplicates", "details", "total",
+        "model",
+        "words",
+        "photo",
+        "search",
+        "duplicates",
+        "details",
+        "total",
     }
     assert all(value >= 0 for value in timings.values())
     assert sum(timings.values()) - timings["total"] <= timings["total"]
