@@ -22,8 +22,8 @@ from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.image_tower import load_torchvision
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.clip.prompts import DEFAULT_TEMPLATE, ENSEMBLE, fill, language_of
-from multimodal.data import coco, flickr8k, scenes, tiny_imagenet
-from multimodal.data.photos import Photo
+from multimodal.data import coco, flickr8k, folder, scenes, tiny_imagenet
+from multimodal.data.photos import DataError, Photo
 from multimodal.labels import read_label_set
 from multimodal.progress import Progress
 from multimodal.text.encoder import TextConfig, load_bert, mean_pool
@@ -32,6 +32,7 @@ from multimodal.training.concepts import photo_concepts
 from multimodal.training.objective import ClipObjective, as_clip
 from multimodal.training.pixels import PixelCache
 from multimodal.training.teacher import Teacher, read_image_start, teach
+from multimodal.training.teacher import class_names as teacher_names
 
 # stored side of each set's photos, and the side at which the teacher looks at them
 SIDES = {
@@ -39,8 +40,10 @@ SIDES = {
     "coco": (160, 160),
     "scenes": (96, 128),
     "tiny_imagenet": (64, 128),
+    "folder": (160, 160),
 }
 LOADERS = {"flickr8k": flickr8k, "coco": coco, "scenes": scenes, "tiny_imagenet": tiny_imagenet}
+CAPTIONED = ("flickr8k", "coco", "folder")
 KOREAN_PIECES = 4000
 BICUBIC = InterpolationMode.BICUBIC  # as at use, where small photos are enlarged too
 
@@ -108,9 +111,8 @@ class PhotoTask:
         self.pixels: dict[str, np.ndarray] = {}
         self.taught: dict[str, dict[str, Tensor]] = {}
         teacher = Teacher(self.image_start)
-        for name, module in LOADERS.items():
+        for name, photos in self._load().items():
             side, seen_at = SIDES[name]
-            photos = module.load(self.data, "train")
             pixels = PixelCache(self.cache, f"{name}-train", photos, side)
             yield from pixels.build()
             file = self.cache / f"teacher-{name}-train-{seen_at}.safetensors"
@@ -125,6 +127,21 @@ class PhotoTask:
             yield from self._freeze()
         else:
             yield from self._fill_bank()
+
+    def _load(self) -> dict[str, list[Photo]]:
+        """The sets that the data folder holds; where it holds none, its pairs of files."""
+        found, missing = {}, []
+        for name, module in LOADERS.items():
+            try:
+                found[name] = module.load(self.data, "train")
+            except DataError as error:
+                missing.append(str(error))
+        if not any(name in found for name in CAPTIONED):
+            try:
+                found["folder"] = folder.load(self.data)
+            except DataError as error:
+                raise DataError(" ".join([*missing, str(error)])) from error
+        return found
 
     # --- model ---------------------------------------------------------------------------------
 
@@ -142,7 +159,7 @@ class PhotoTask:
                 for _, ko in self.concepts.names
                 for template in (*ENSEMBLE["ko"], "{}")
             ]
-            names = [en for en, _ in self.concepts.names]
+            names = list(itertools.chain(*self._names()["en"]))
             start = (self.text_start / "tokenizer.json").read_text("utf-8")
             extra = itertools.chain(captions, names, ENSEMBLE["en"], _spare_texts(self.data))
             tokenizer, rows = extend_wordpiece(start, extra, korean, KOREAN_PIECES)
@@ -205,37 +222,55 @@ class PhotoTask:
         """Pools of (set, number) that batches draw from."""
         captioned = [
             (name, i)
-            for name in ("flickr8k", "coco")
-            for i, photo in enumerate(self.photos[name])
+            for name in CAPTIONED
+            for i, photo in enumerate(self.photos.get(name, ()))
             if photo.captions
         ]
-        objects = [("coco", i) for i, p in enumerate(self.photos["coco"]) if not p.captions]
+        shown = self.photos.get("coco", [])
+        objects = [("coco", i) for i, photo in enumerate(shown) if not photo.captions]
         self.pools = {"captioned": captioned, "objects": objects} | {
-            name: [(name, i) for i in range(len(self.photos[name]))]
+            name: [(name, i) for i in range(len(self.photos.get(name, ())))]
             for name in ("tiny_imagenet", "scenes")
         }
         self.number = {key: n for n, key in enumerate(captioned)}
         coco80 = {label.en: i for i, label in enumerate(read_label_set("coco80"))}
-        self.objects = [[coco80[o] for o in p.objects if o in coco80] for p in self.photos["coco"]]
+        self.objects = [[coco80[o] for o in photo.objects if o in coco80] for photo in shown]
         wnids = {label.wnid: i for i, label in enumerate(read_label_set("tiny_imagenet"))}
         kinds = {label.en: i for i, label in enumerate(read_label_set("scenes"))}
         self.labels = {
-            "tiny_imagenet": [wnids[p.label] for p in self.photos["tiny_imagenet"]],
-            "scenes": [kinds[p.label] for p in self.photos["scenes"]],
+            name: [numbers[photo.label] for photo in self.photos.get(name, ())]
+            for name, numbers in (("tiny_imagenet", wnids), ("scenes", kinds))
         }
 
     def _tokenize(self) -> None:
         self.caption_ids = {
             name: [self.tokenizer.ids(photo.captions) for photo in self.photos[name]]
-            for name in ("flickr8k", "coco")
+            for name in CAPTIONED
+            if name in self.photos
         }
+        names = self._names()
         self.concept_ids = [
             [
-                self.tokenizer.ids([fill(t, pair[language]) for pair in self.concepts.names])
+                [self.tokenizer.ids([fill(t, name) for name in known]) for known in names[code]]
                 for t in _templates(code)
             ]
-            for language, code in enumerate(self.config.languages)
-        ]  # [language][template][concept]
+            for code in self.config.languages
+        ]  # [language][template][concept][name]
+
+    def _names(self) -> dict[str, list[list[str]]]:
+        """All names of every concept by language: ours first, then those of the data sets."""
+        names = {"en": [[en] for en, _ in self.concepts.names]}
+        names["ko"] = [[ko] for _, ko in self.concepts.names]
+        others = [[name] for name in teacher_names()]
+        tiny = [()] * len(self.concepts.vocabularies["tiny_imagenet"])
+        if "tiny_imagenet" in self.photos:
+            known = tiny_imagenet.class_names(self.data)
+            tiny = [known.get(label.wnid, ()) for label in read_label_set("tiny_imagenet")]
+        for vocabulary, more in (("imagenet", others), ("tiny_imagenet", tiny)):
+            for concept, also in zip(self.concepts.vocabularies[vocabulary], more, strict=True):
+                own = names["en"][concept]
+                own += [name for name in also if name.lower() not in map(str.lower, own)]
+        return names
 
     def _draw(self, pool: str, step: int, count: int, rank: int, world: int) -> list[tuple]:
         """The step's share of a pool that is walked in a fresh order every pass."""
@@ -250,7 +285,7 @@ class PhotoTask:
         drawn = [
             item
             for pool, count in self.settings.batch.items()
-            if count
+            if count and self.pools[pool]
             for item in self._draw(pool, step, count, rank, world)
         ]
         pairs = drawn[: self.settings.batch.get("captioned", 0)]
@@ -276,7 +311,10 @@ class PhotoTask:
         ids = []
         for language in range(len(self.config.languages)):  # the same names in every language
             templates = self.concept_ids[language]
-            ids += [templates[rng.integers(len(templates))][row] for row in rows]
+            for row in rows:
+                known = templates[rng.integers(len(templates))][row]
+                # half the time the usual name, which is what most people type
+                ids.append(known[0] if rng.random() < 0.5 else known[rng.integers(len(known))])
         batch["concept_ids"], batch["concept_mask"] = pad(ids)
         languages = len(self.config.languages)
         batch["concept_row"] = torch.from_numpy(np.tile(rows, languages))
@@ -343,7 +381,7 @@ class PhotoTask:
     def _freeze(self) -> Iterator[Progress]:
         """Text features of the standing text tower; the teacher's features serve for photos."""
         self.caption_features = {}
-        for name in ("flickr8k", "coco"):
+        for name in self.caption_ids:
             flat = [ids for captions in self.caption_ids[name] for ids in captions]
             rows: list[Tensor] = []
             for features in self._text_features(flat):
@@ -354,7 +392,8 @@ class PhotoTask:
             starts = [0, *ends[:-1]]
             self.caption_features[name] = [joined[a:b] for a, b in zip(starts, ends, strict=True)]
         self.concept_features = [
-            torch.cat(list(self._text_features(ids))) for ids in self.concept_ids[0]
+            torch.cat(list(self._text_features([known[0] for known in names])))
+            for names in self.concept_ids[0]
         ]
 
     @torch.inference_mode()
@@ -371,7 +410,9 @@ class PhotoTask:
             with torch.no_grad():
                 rows = [
                     self.model.encoder.project_text(features.clone())
-                    for features in self._text_features(self.concept_ids[language][0])
+                    for features in self._text_features(
+                        [known[0] for known in self.concept_ids[language][0]]
+                    )
                 ]
                 self.model.bank[language] = torch.cat(rows)
             yield Progress(language + 1, len(self.config.languages), "embedding names")

@@ -42,6 +42,7 @@ class ToyboxSettings:
         captions: Short captions written per scene and language, beside the full one.
         batch: Scenes per step.
         single_batch: Pictures of one thing per step.
+        grey: Share of these that lose their colours, so that kinds are told by shape alone.
         vocab_size: Word pieces at most.
         weights: Weight of each loss; what is not named counts 1.
     """
@@ -51,6 +52,7 @@ class ToyboxSettings:
     captions: int = 3
     batch: int = 128
     single_batch: int = 32
+    grey: float = 0.35
     vocab_size: int = 800
     weights: dict[str, float] | None = None
 
@@ -153,7 +155,10 @@ class ToyboxTask:
         ids = [t.full if rng.random() < 0.75 else rng.choice(t.short) for t in said]
         contrasts = [rng.choice(t.contrasts) for t in said[: len(said) // 2]]
         singles = [rng.randrange(len(self.singles)) for _ in range(self.settings.single_batch)]
-        pixels = np.concatenate([self.pictures[rows], self.singles[singles]])
+        grey = [rng.random() < self.settings.grey for _ in singles]
+        alone = self.singles[singles]
+        alone[grey] = alone[grey].mean(-1, keepdims=True)
+        pixels = np.concatenate([self.pictures[rows], alone])
         batch = {
             "pixels": torch.from_numpy(_shift(pixels, rng)).permute(0, 3, 1, 2),
             "photo": torch.tensor(rows),
@@ -165,8 +170,9 @@ class ToyboxTask:
             ("colours", [colour for colour, _ in shown]),
         ):
             words = self.vocabularies[name]
-            numbers = torch.tensor([words.index(word) for word in true])
-            batch[f"rows_{name}"] = torch.arange(len(rows), len(pixels))
+            told = [i for i in range(len(shown)) if name == "kinds" or not grey[i]]
+            numbers = torch.tensor([words.index(true[i]) for i in told], dtype=torch.long)
+            batch[f"rows_{name}"] = len(rows) + torch.tensor(told, dtype=torch.long)
             batch[f"target_{name}"] = nn.functional.one_hot(numbers, len(words)).float()
         names, languages = len(self.name_ids[0]), len(self.name_ids)
         batch["concept_row"] = torch.arange(names).repeat(languages)

@@ -31,6 +31,13 @@ def read_image_start(place: Path | None) -> dict[str, Tensor]:
     return MobileNet_V2_Weights.IMAGENET1K_V1.get_state_dict(progress=True)
 
 
+def class_names() -> list[str]:
+    """The start's own names of its thousand classes, in order."""
+    from torchvision.models import MobileNet_V2_Weights
+
+    return list(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
+
+
 class Teacher:
     """MobileNetV2 with its ImageNet classifier."""
 

@@ -89,6 +89,16 @@ def test_tiny_imagenet_official_layout(tmp_path):
     assert [p.label for p in tiny_imagenet.load(root, "val")] == ["n02"]
 
 
+def test_tiny_imagenet_knows_its_own_class_names(tmp_path):
+    folder = tmp_path / "tiny-imagenet-200"
+    (folder / "train" / "n01").mkdir(parents=True)
+    (folder / "words.txt").write_text("n01\tgoldfish, Carassius auratus\nn02\tcat\n")
+    assert tiny_imagenet.class_names(tmp_path)["n01"] == ("goldfish", "Carassius auratus")
+    with tarfile.open(tmp_path / "tiny-imagenet.tar", "w") as tar:
+        tar.add(folder, "tiny-imagenet-200")
+    assert tiny_imagenet.class_names(tmp_path / "tiny-imagenet.tar")["n02"] == ("cat",)
+
+
 def test_class_folders_in_a_tar(tmp_path):
     names = {"set/val/sea/b.png": "blue", "set/train/sea/a.png": "blue", "set/val/sea/x.txt": "red"}
     tar_of(tmp_path / "scenes.tar", names)

@@ -124,3 +124,21 @@ def test_settings_name_what_is_wrong():
     with pytest.raises(TrainingError, match="ema"):
         LoopSettings(ema=1.0)
     assert torch.is_tensor(torch.zeros(1))
+
+
+def test_two_processes_train_one_model(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(TASK + "for _ in run(Task(), SETTINGS, Path(sys.argv[1])): pass")
+    out = tmp_path / "out"
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    ports = ["--num_machines", "1", "--mixed_precision", "no", "--main_process_port", "0"]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *launch, *ports, str(script), str(out)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    curve = losses(out)
+    assert len(curve) == 40 and curve[-1] < 0.2 * curve[0]

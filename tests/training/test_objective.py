@@ -2,6 +2,7 @@ import open_clip
 import torch
 from torch.nn import functional as F
 
+from multimodal.training import objective as objective_module
 from multimodal.training.objective import ClipObjective, contrastive_loss
 
 
@@ -70,3 +71,23 @@ def test_weights_scale_their_loss(tiny_encoder, tiny_tokenizer):
     loss, parts = one(batch)
     heavier, _ = two(batch)
     assert torch.allclose(heavier - loss, 2 * parts["kinds"], atol=1e-5)
+
+
+def test_texts_of_like_length_share_a_pass_and_come_back_in_order(
+    tiny_encoder, tiny_tokenizer, monkeypatch
+):
+    tiny_encoder.eval()
+    texts = ["a photo of a red boat", "cat", "the cat sits on the green chair", "sun", "빨간 배"]
+    batch = dict(zip(("caption_ids", "caption_mask"), tiny_tokenizer(texts), strict=True))
+    whole = tiny_encoder.encode_tokens(*batch.values())
+    monkeypatch.setattr(objective_module, "TEXT_ROWS", 2)
+    parts = ClipObjective(tiny_encoder, {"kinds": [0]}, 1)._texts(batch, "caption")
+    assert torch.allclose(parts, whole, atol=1e-5)
+
+
+def test_followers_reach_word_rows_and_nothing_else(tiny_encoder, tiny_tokenizer):
+    objective = ClipObjective(tiny_encoder, {"kinds": [0, 1]}, 2, followers=True)
+    ids, mask = tiny_tokenizer(["고양이", "배"])
+    objective._follow(ids, mask)[:, 0].sum().backward()
+    reached = {name for name, p in tiny_encoder.named_parameters() if p.grad is not None}
+    assert reached == {"text_tower.words.weight"}

@@ -1,0 +1,128 @@
+"""The CLIP recipes from end to end, at a size of seconds."""
+
+import json
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import mobilenet_v2
+
+from multimodal import clip
+from multimodal.data.toybox import draw, make_scene
+from multimodal.errors import UserError
+from multimodal.text.tokenizer import train_wordpiece
+from multimodal.training import clip as training
+from multimodal.training.loop import LoopSettings
+
+TOYBOX = """
+world = "toybox"
+[task]
+scenes = 40
+singles = 112
+batch = 16
+single_batch = 32
+[model]
+image_tower = "conv"
+image_width = 8
+image_size = 32
+embed_dim = 32
+head_hidden = 32
+[model.text]
+width = 32
+layers = 1
+heads = 2
+hidden = 64
+max_tokens = 96
+[loop]
+steps = 30
+learning_rate = 4e-3
+warmup = 5
+"""
+PHOTOS = """
+world = "photos"
+[task]
+starts = false
+train_side = 64
+batch = { captioned = 4, objects = 2, tiny_imagenet = 2, scenes = 2 }
+concepts = 8
+memory = 0
+[model]
+image_size = 64
+embed_dim = 32
+head_hidden = 32
+[loop]
+steps = 2
+warmup = 1
+precision = "no"
+"""
+
+
+def drain(reports):
+    for _ in reports:
+        pass
+
+
+def curve(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_toybox_recipe_learns_and_leaves_a_model(tmp_path):
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TOYBOX)
+    drain(training.train(str(recipe), out=tmp_path / "out"))
+    log = curve(tmp_path / "out")
+    assert len(log) == 30 and log[-1]["loss"] < 0.8 * log[0]["loss"]
+    assert {"val_zero_shot", "val_t2i_r1", "val_held_out", "val_korean_t2i_r1"} <= set(log[-1])
+    model = clip.load(str(tmp_path / "out" / "model"))
+    best = model.classify(draw(make_scene(1), 64), ["a red boat", "파란 집"])
+    assert sum(p.probability for p in best) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.fixture
+def starts(tmp_path):
+    """Files in the layout of the two public starts; their weights are not read here."""
+    texts = ["a red boat on the sea", "a blue house", "a cat under the sun", "two green trees"]
+    folder = tmp_path / "text-start"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text(train_wordpiece(texts, 200).to_str(), "utf-8")
+    torch.manual_seed(0)
+    save_file(mobilenet_v2(weights=None).state_dict(), tmp_path / "image-start.safetensors")
+    return {"text_start": folder, "image_start": tmp_path / "image-start.safetensors"}
+
+
+def test_the_photo_recipe_trains_on_a_folder_of_pairs(tmp_path, starts):
+    data = tmp_path / "pairs"
+    data.mkdir()
+    for i in range(6):
+        draw(make_scene(i), 96).save(data / f"{i}.jpg")
+        (data / f"{i}.txt").write_text(f"a red boat number {i}\na blue house\n")
+    Image.new("RGB", (9, 9)).save(data / "alone.jpg")
+    recipe = tmp_path / "pairs.toml"
+    recipe.write_text(PHOTOS)
+    drain(training.train(str(recipe), data, tmp_path / "out", **starts))
+    log = curve(tmp_path / "out")
+    assert len(log) == 2 and {"captions", "imagenet", "everyday", "translation"} <= set(log[0])
+    model = clip.load(str(tmp_path / "out" / "model"))
+    assert model.encode_texts(["a red boat", "빨간 배"]).shape == (2, 32)
+    frozen = PHOTOS.replace("starts = false", "frozen = true\nstarts = false")
+    recipe.write_text(frozen)
+    drain(training.train(str(recipe), data, tmp_path / "heads", **starts))
+    assert len(curve(tmp_path / "heads")) == 2
+
+
+def test_a_folder_without_any_captions_says_what_was_looked_for(tmp_path, starts):
+    recipe = tmp_path / "none.toml"
+    recipe.write_text(PHOTOS)
+    (tmp_path / "data").mkdir()
+    with pytest.raises(UserError) as caught:
+        drain(training.train(str(recipe), tmp_path / "data", tmp_path / "out", **starts))
+    assert "captions" in str(caught.value) and "name.jpg" in str(caught.value)
+
+
+def test_every_recipe_can_be_read():
+    for name in training.recipes():
+        values = training.read_recipe("clip", name)
+        LoopSettings(**values["loop"])
+        training.ClipConfig.from_dict(values["model"])
+    assert {"toybox", "photos-heads", "photos-cpu", "photos-gpu"} <= set(training.recipes())
