@@ -222,12 +222,14 @@ class ZeroShot:
         images: A folder, or an uncompressed tar.
         model: A bundled name, a checkpoint folder, or openclip:ARCHITECTURE/TAG.
         classes: Lines of FOLDER<TAB>NAME, where folders are not named after what they hold.
+        template: A sentence with {} where the name belongs, in place of the ensemble of seven.
         json: Write the figures as one JSON object.
     """
 
     images: Annotated[Path, tyro.conf.arg(metavar="DIR_OR_TAR")]
     model: Name = DEFAULT_CLIP
     classes: SomeFile = None
+    template: Annotated[str, tyro.conf.arg(metavar="T", help_behavior_hint=OPTIONAL)] = ""
     json: SomeFile = None
 
     def run(self) -> int:
@@ -238,8 +240,10 @@ class ZeroShot:
         from multimodal import clip
         from multimodal.evaluation import zero_shot
 
+        templates = [self.template] if self.template else None
         return figures(
-            zero_shot.evaluate(clip.load(self.model), self.images, self.classes), self.json
+            zero_shot.evaluate(clip.load(self.model), self.images, self.classes, templates),
+            self.json,
         )
 
 

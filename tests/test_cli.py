@@ -256,8 +256,8 @@ def fake_evaluation(monkeypatch, name: str, answer: dict) -> list:
         (
             "zero_shot",
             "zero-shot",
-            ["--images", "DIR", "--classes", "FILE"],
-            ["DIR", "FILE"],
+            ["--images", "DIR", "--classes", "FILE", "--template", "art of {}"],
+            ["DIR", "FILE", ["art of {}"]],
             {"top1": 78.25, "top5": 97.0, "mean_per_class": 78.25, "images": 2000},
         ),
         (
@@ -286,7 +286,8 @@ def test_evaluate(name, task, options, rest, answer, fake_clip, tmp_path, monkey
     assert cli.main(words) == 0
     assert fake_clip == ["m"]
     assert given[0].name == "fake"
-    assert given[1:] == [Path(places[word]) if word in places else word for word in rest]
+    places = {word: Path(place) for word, place in places.items()}
+    assert given[1:] == [places.get(str(word), word) for word in rest]
     assert json.loads(out.read_text()) == answer
     printed = capsys.readouterr().out
     assert all(key in printed for key in answer)

@@ -19,8 +19,8 @@ def evaluate(
     model: ClipModel,
     images: Path,
     classes: Path | None = None,
-    *,
     templates: Sequence[str] | None = None,
+    *,
     ensemble: bool = True,
 ) -> dict[str, float]:
     """Classifies every picture of a set by the names of its folders.

@@ -1,5 +1,6 @@
 """`clip-toybox`: a dual encoder that learns the drawn world from nothing, in minutes."""
 
+import colorsys
 import itertools
 import random
 from collections.abc import Iterator
@@ -9,12 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torchvision.transforms.v2.functional import adjust_hue
 
 from multimodal import checkpoint
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.data.toybox import (
     COLOURS,
+    HELD_OUT,
     KINDS,
+    PALETTE,
     Scene,
     captions,
     draw,
@@ -31,6 +35,9 @@ from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
 from multimodal.training.objective import ClipObjective, as_clip
 
+GREY = 0.4  # of the pictures in odd colours
+HUE_GAP = 0.1  # of the colour circle, between a turned hue and a held-out one
+
 
 @dataclass(frozen=True)
 class ToyboxSettings:
@@ -42,7 +49,8 @@ class ToyboxSettings:
         captions: Short captions written per scene and language, beside the full one.
         batch: Scenes per step.
         single_batch: Pictures of one thing per step.
-        grey: Share of these that lose their colours, so that kinds are told by shape alone.
+        odd_colours: Share of these that are shown in grey or with their hues turned, and named by
+            their kind only, so that kinds are told by shape.
         vocab_size: Word pieces at most.
         weights: Weight of each loss; what is not named counts 1.
     """
@@ -52,7 +60,7 @@ class ToyboxSettings:
     captions: int = 3
     batch: int = 128
     single_batch: int = 32
-    grey: float = 0.35
+    odd_colours: float = 0.4
     vocab_size: int = 800
     weights: dict[str, float] | None = None
 
@@ -155,22 +163,24 @@ class ToyboxTask:
         ids = [t.full if rng.random() < 0.75 else rng.choice(t.short) for t in said]
         contrasts = [rng.choice(t.contrasts) for t in said[: len(said) // 2]]
         singles = [rng.randrange(len(self.singles)) for _ in range(self.settings.single_batch)]
-        grey = [rng.random() < self.settings.grey for _ in singles]
+        shown = [self.seen[i % len(self.seen)] for i in singles]
+        odd = [rng.random() < self.settings.odd_colours for _ in singles]
         alone = self.singles[singles]
-        alone[grey] = alone[grey].mean(-1, keepdims=True)
+        for i in range(len(singles)):
+            if odd[i]:
+                alone[i] = _in_odd_colours(alone[i], *shown[i], rng)
         pixels = np.concatenate([self.pictures[rows], alone])
         batch = {
             "pixels": torch.from_numpy(_shift(pixels, rng)).permute(0, 3, 1, 2),
             "photo": torch.tensor(rows),
         }
-        shown = [self.seen[i % len(self.seen)] for i in singles]
         for name, true in (
             ("labels", shown),
             ("kinds", [kind for _, kind in shown]),
             ("colours", [colour for colour, _ in shown]),
         ):
             words = self.vocabularies[name]
-            told = [i for i in range(len(shown)) if name == "kinds" or not grey[i]]
+            told = [i for i in range(len(shown)) if name == "kinds" or not odd[i]]
             numbers = torch.tensor([words.index(true[i]) for i in told], dtype=torch.long)
             batch[f"rows_{name}"] = len(rows) + torch.tensor(told, dtype=torch.long)
             batch[f"target_{name}"] = nn.functional.one_hot(numbers, len(words)).float()
@@ -204,3 +214,21 @@ def _shift(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
     padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
     height, width = pictures.shape[1:3]
     return padded[:, 2 + down : 2 + down + height, 2 + right : 2 + right + width].copy()
+
+
+def _in_odd_colours(picture: np.ndarray, colour: str, kind: str, rng: random.Random) -> np.ndarray:
+    """A picture of one thing in grey or with all hues turned, but never towards a combination
+    that is held out: (side, side, 3) uint8."""
+    if rng.random() < GREY:
+        return picture.mean(-1, keepdims=True).astype(np.uint8).repeat(3, -1)
+    banned = [_hue(c) for c, k in HELD_OUT if k == kind and c != "white"]  # white has no hue
+    turn = rng.random()
+    while any(abs((_hue(colour) + turn - hue + 0.5) % 1 - 0.5) < HUE_GAP for hue in banned):
+        turn = rng.random()
+    pixels = torch.from_numpy(picture).permute(2, 0, 1)
+    return adjust_hue(pixels, (turn + 0.5) % 1 - 0.5).permute(1, 2, 0).numpy()
+
+
+def _hue(colour: str) -> float:
+    """Place of a colour on the colour circle, 0 to 1."""
+    return colorsys.rgb_to_hsv(*(value / 255 for value in PALETTE[colour]))[0]

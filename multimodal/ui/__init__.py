@@ -32,11 +32,10 @@ def build_app(settings: Settings) -> gr.Blocks:
     texts = Texts(settings.lang or "en")
     context = Context(settings, texts)
     with gr.Blocks(title=texts("title"), analytics_enabled=False) as page:
-        language = gr.State(texts.language)
         with gr.Row(elem_id="head"):
             title = texts.show(gr.HTML(padding=False), value="head")
             title.scale = 8
-            switch = gr.Radio(
+            language = gr.Radio(
                 choices=[(name, code) for code, name in LANGUAGES.items()],
                 value=texts.language,
                 show_label=False,
@@ -57,15 +56,10 @@ def build_app(settings: Settings) -> gr.Blocks:
         texts.show(gr.Markdown(elem_id="limits"), value="limits")
 
         quiet = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
-        switch.change(
-            lambda code: [code, *texts.updates(code)],
-            switch,
-            [language, *texts.components],
-            **quiet,
-        )
+        language.change(texts.updates, language, texts.components, **quiet)
         page.load(context.warm_up, None, None, **quiet)
         if settings.lang is None:
-            page.load(_browsers_language(), None, switch, **quiet)
+            page.load(_browsers_language(), None, language, **quiet)
     return page.queue(max_size=WAITING, default_concurrency_limit=8)
 
 
@@ -95,7 +89,7 @@ def launch(settings: Settings) -> None:
         theme=theme(),
         css=CSS,
         max_file_size=UPLOAD_LIMIT,
-        allowed_paths=[str(examples.folder(settings.data))],
+        allowed_paths=[str(examples.folder(settings.data)), str(examples.SHIPPED)],
         footer_links=[],
         ssr_mode=False,
         mcp_server=_has_mcp(),

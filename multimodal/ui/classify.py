@@ -267,12 +267,12 @@ def _plain(name: str) -> str:
     return "'" + name if name[:1] in "=+-@\t" else name
 
 
-def build(context: Context, language: gr.State) -> None:
+def build(context: Context, language: gr.Radio) -> None:
     """Lays the tab out and wires its events.
 
     Args:
         context: Shared models, texts and caches.
-        language: The page's language, ``en`` or ``ko``.
+        language: The switch between ``en`` and ``ko``.
     """
     text, run = context.texts, Classifier(context)
     show, lang = text.show, text.language
@@ -306,12 +306,12 @@ def build(context: Context, language: gr.State) -> None:
             )
             with gr.Row():
                 template = show(
-                    gr.Textbox(max_lines=1, scale=3, max_length=300),
+                    gr.Textbox(max_lines=1, scale=3, max_length=300, min_width=220),
                     label="classify_template",
                     placeholder="classify_template_hint",
                 )
                 ensemble = show(
-                    gr.Checkbox(value=True, scale=2),
+                    gr.Checkbox(value=True, scale=2, min_width=190),
                     label="classify_ensemble",
                     info="classify_ensemble_info",
                 )
@@ -345,12 +345,10 @@ def build(context: Context, language: gr.State) -> None:
                 elem_id="classify-answer",
                 padding=False,
             )
-            show(gr.Markdown(), value="examples")
-            gr.Examples(
-                examples=[[str(file)] for file in examples.photos(context.settings.data)],
-                inputs=[image],
-                label="",
-                elem_id="classify-examples",
+            pictured = [[str(file)] for file in examples.photos(context.settings.data)]
+            pictured = show(
+                gr.Dataset(components=[image], samples=pictured, elem_id="classify-examples"),
+                label="examples",
             )
     with gr.Tabs():
         with show(gr.Tab(), label="classify_where"):
@@ -402,6 +400,13 @@ def build(context: Context, language: gr.State) -> None:
         except UserError as error:
             return pictures.problem(str(error)), gr.update(visible=False)
 
+    pictured.click(
+        lambda sample: sample[0],
+        pictured,
+        image,
+        show_progress="hidden",
+        api_visibility="private",
+    )
     asked = [image, labels, model, template, ensemble]
     inputs = [*asked, temperature, independent, strictness, language]
     quick = {"concurrency_id": HEAVY, "concurrency_limit": 2, "api_visibility": "private"}

@@ -45,13 +45,13 @@ class Downloads:
         self._stop.set()
 
 
-def build(context: Context, model: gr.Dropdown, language: gr.State) -> None:
+def build(context: Context, model: gr.Dropdown, language: gr.Radio) -> None:
     """Lays out menu, button and progress.
 
     Args:
         context: Shared models and texts.
         model: The menu of models, which offers the new one afterwards.
-        language: The page's language.
+        language: The switch between ``en`` and ``ko``.
     """
     from multimodal.clip.openclip import openclip_models
 

@@ -6,6 +6,7 @@ import gradio as gr
 
 SCENES = (1, 37, 59, 27)
 SIDE = 384
+SHIPPED = Path(gr.__file__).parent / "media_assets" / "images"
 
 
 def folder(data: Path) -> Path:
@@ -19,8 +20,7 @@ def photos(data: Path) -> list[Path]:
     Args:
         data: Where the app keeps what it makes.
     """
-    shipped = Path(gr.__file__).parent / "media_assets" / "images"
-    found = [shipped / name for name in ("cheetah1.jpg", "lion.jpg", "bus.png", "tower.jpg")]
+    found = [SHIPPED / name for name in ("cheetah1.jpg", "lion.jpg", "bus.png", "tower.jpg")]
     return [file for file in found if file.is_file()] + scenes(data)
 
 

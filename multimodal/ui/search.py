@@ -191,12 +191,12 @@ def _words(text: str) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def build(context: Context, language: gr.State) -> None:
+def build(context: Context, language: gr.Radio) -> None:
     """Lays the tab out and wires its events.
 
     Args:
         context: Shared models, texts and caches.
-        language: The page's language, ``en`` or ``ko``.
+        language: The switch between ``en`` and ``ko``.
     """
     text, run = context.texts, Searcher(context)
     show, lang = text.show, text.language
@@ -210,14 +210,14 @@ def build(context: Context, language: gr.State) -> None:
                 ),
                 label="search_gallery",
             )
-            progress = gr.HTML(elem_id="search-progress")
+            progress = gr.HTML(elem_id="search-progress", padding=False)
             query = show(
                 gr.Textbox(max_lines=2, max_length=2000, elem_id="search-text"),
                 label="search_text",
                 placeholder="search_text_hint",
             )
             tried = show(
-                gr.Examples([[words] for words in EXAMPLES], [query], label="").dataset,
+                gr.Dataset(components=[query], samples=[[words] for words in EXAMPLES]),
                 label="examples_short",
             )
             image = show(
@@ -270,9 +270,10 @@ def build(context: Context, language: gr.State) -> None:
             hits = show(
                 gr.Gallery(
                     columns=4,
-                    height=560,
+                    height=540,
                     object_fit="cover",
                     allow_preview=False,
+                    show_label=False,
                     elem_id="search-hits",
                     visible=False,
                 ),

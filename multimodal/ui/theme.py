@@ -76,7 +76,8 @@ footer { display: none !important; }
 #head > * { flex: 1 1 0 !important; min-width: 0 !important; }
 #head #language, #head #dark { flex: 0 0 auto !important; width: auto; }
 .fine, .fine p { opacity: .78; font-size: .95rem !important; line-height: 1.5; }
-#search-progress:empty { display: none; }
+#search-progress:not(:has(p)):not(:has(.problem)) { display: none; }
+#classify-labels .wrap-inner { max-height: 250px; overflow-y: auto; }
 @media (max-width: 640px) {
   #head { flex-wrap: wrap; }
   #head > :first-child { flex: 1 0 100% !important; }
@@ -84,6 +85,7 @@ footer { display: none !important; }
   .bar { grid-template-columns: 1fr 3.9rem 3.9rem; }
   .bar .name { grid-column: 1 / -1; margin-bottom: -6px; }
   .barhead .name { display: none; }
+  #search-hits .grid-container { grid-template-columns: repeat(2, 1fr) !important; }
 }
 """
 
