@@ -113,7 +113,11 @@ def run(
     """
     from accelerate import Accelerator
 
-    accelerator = Accelerator(mixed_precision=settings.precision, cpu=not torch.cuda.is_available())
+    # precision is set per step: accelerate would fix it for the life of the process
+    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
+    autocast = torch.autocast(
+        accelerator.device.type, torch.bfloat16, enabled=settings.precision == "bf16"
+    )
     groups = _with_decay(task.parameter_groups(), settings)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, settings.beta2), eps=1e-8)
     model, optimizer = accelerator.prepare(task.model, optimizer)
@@ -155,7 +159,7 @@ def run(
             figures: dict[str, float] = {}
             for batch in batches:
                 batch = {key: value.to(accelerator.device) for key, value in batch.items()}
-                with accelerator.autocast():
+                with autocast:
                     loss, parts = model(batch)
                 accelerator.backward(loss / settings.accumulate)
                 for key, value in {"loss": loss, **parts}.items():
