@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from multimodal.errors import UserError
+
 if TYPE_CHECKING:
     import gradio as gr
 
@@ -77,24 +79,39 @@ def _browsers_language() -> Callable:
 
 
 def launch(settings: Settings) -> None:
-    """Serves the page until Ctrl-C."""
-    page = build_app(settings)
+    """Serves the page until Ctrl-C.
+
+    Raises:
+        UserError: if the port is taken or the folder for galleries cannot be written.
+    """
+    try:
+        page = build_app(settings)
+    except OSError as error:
+        raise UserError(
+            f"{settings.data} cannot be written ({error.strerror}): give another folder as --data."
+        ) from error
     from multimodal.ui import examples
     from multimodal.ui.theme import CSS, theme
 
-    page.launch(
-        server_name=settings.host,
-        server_port=settings.port,
-        share=settings.share,
-        theme=theme(),
-        css=CSS,
-        max_file_size=UPLOAD_LIMIT,
-        allowed_paths=[str(examples.folder(settings.data)), str(examples.SHIPPED)],
-        footer_links=[],
-        ssr_mode=False,
-        mcp_server=_has_mcp(),
-        show_error=True,
-    )
+    try:
+        page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            share=settings.share,
+            theme=theme(),
+            css=CSS,
+            max_file_size=UPLOAD_LIMIT,
+            allowed_paths=[str(examples.folder(settings.data)), str(examples.SHIPPED)],
+            footer_links=[],
+            ssr_mode=False,
+            mcp_server=_has_mcp(),
+            show_error=True,
+        )
+    except OSError as error:
+        raise UserError(
+            f"The page cannot be served on {settings.host}, port {settings.port or 'any'} "
+            f"({error}): give another --port or --host."
+        ) from error
 
 
 def _has_mcp() -> bool:

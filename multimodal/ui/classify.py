@@ -464,18 +464,20 @@ def _api(context: Context, run: Classifier) -> None:
     """The endpoint /classify, for `gradio_client` and as an MCP tool."""
 
     def classify(
-        image: str, labels: list[str], model: str = context.settings.model, template: str = ""
+        image: str, labels: list[str] | str, model: str = context.settings.model, template: str = ""
     ) -> dict:
         """Says which of several labels fits a photo best.
 
         Args:
             image: The photo.
-            labels: Labels to choose from, in English or Korean.
+            labels: Labels to choose from, in English or Korean; a list, or words with commas.
             model: A CLIP model by name.
             template: A sentence with {} where the label belongs; empty takes seven of them.
         """
         from multimodal.clip.zero_shot import rank
 
+        if isinstance(labels, str):
+            labels = labels.split(",")
         try:
             result = run.classify(image, labels, model, template, not template, 1.0, False, 0, "en")
         except UserError as error:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from multimodal.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,12 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int | None = None
-    lang: str | None = None
+    lang: Literal["en", "ko"] | None = None
     gallery: Path | None = None
     share: bool = False
     model: str = "clip-photos"
     data: Path = Path.home() / ".cache" / "multimodal-classroom"
+
+    def __post_init__(self) -> None:
+        if self.gallery is not None and not self.gallery.is_dir():
+            raise UserError(f"--gallery {self.gallery}: there is no such folder.")

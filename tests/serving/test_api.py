@@ -61,6 +61,11 @@ def test_classify(client):
     assert set(labels[:2]) == {"cat", "고양이"}
 
 
+def test_labels_with_commas(client):
+    predictions = classify(client, "car, cat")["predictions"]
+    assert [p["label"] for p in predictions] == ["cat", "car"]
+
+
 def test_search_by_words_and_by_photo(client):
     found = client.predict(text="a red boat", top_k=3, api_name="/search")["hits"]
     assert [hit["rank"] for hit in found] == [1, 2, 3]
