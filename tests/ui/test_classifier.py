@@ -8,7 +8,7 @@ from PIL import Image
 
 from multimodal.errors import UserError
 from multimodal.labels import read_label_set
-from multimodal.ui.classify import Classifier
+from multimodal.ui.classifier import Classifier
 from multimodal.ui.context import Context
 from multimodal.ui.settings import Settings
 from multimodal.ui.texts import Texts, preferred, read_texts
