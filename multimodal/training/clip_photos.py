@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
-from multimodal import checkpoint
 from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.image_tower import load_torchvision
 from multimodal.clip.model import ClipConfig, DualEncoder
@@ -29,7 +28,7 @@ from multimodal.progress import Progress
 from multimodal.text.encoder import TextConfig, load_bert, mean_pool
 from multimodal.text.tokenizer import TextTokenizer, extend_wordpiece, pad
 from multimodal.training.concepts import photo_concepts
-from multimodal.training.objective import ClipObjective, as_clip
+from multimodal.training.objective import ClipObjective, as_clip, save_clip
 from multimodal.training.pixels import PixelCache
 from multimodal.training.teacher import Teacher, read_image_start, teach
 from multimodal.training.teacher import class_names as teacher_names
@@ -425,13 +424,7 @@ class PhotoTask:
         return photo_figures(as_clip(model, self.tokenizer), self.data)
 
     def export(self, model: nn.Module, folder: Path) -> None:
-        checkpoint.save(
-            folder,
-            "clip",
-            self.config,
-            model.encoder.state_dict(),
-            tokenizer=self.tokenizer.to_json(),
-        )
+        save_clip(model, self.tokenizer, folder)
 
 
 _ORDERS: dict[tuple, np.ndarray] = {}

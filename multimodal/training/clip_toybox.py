@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import adjust_hue
 
-from multimodal import checkpoint
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.data.toybox import (
     COLOURS,
@@ -33,7 +32,7 @@ from multimodal.data.toybox.words import COLOUR_WORDS, KIND_WORDS
 from multimodal.progress import Progress
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
-from multimodal.training.objective import ClipObjective, as_clip
+from multimodal.training.objective import ClipObjective, as_clip, save_clip
 
 GREY = 0.4  # of the pictures in odd colours
 HUE_GAP = 0.1  # of the colour circle, between a turned hue and a held-out one
@@ -199,13 +198,7 @@ class ToyboxTask:
         return evaluate(as_clip(model, self.tokenizer), seed=self.seed + 77, scenes=500)
 
     def export(self, model: nn.Module, folder: Path) -> None:
-        checkpoint.save(
-            folder,
-            "clip",
-            self.config,
-            model.encoder.state_dict(),
-            tokenizer=self.tokenizer.to_json(),
-        )
+        save_clip(model, self.tokenizer, folder)
 
 
 def _shift(pictures: np.ndarray, rng: random.Random) -> np.ndarray:

@@ -5,12 +5,14 @@ The encoder of every recipe is trained by this one module, so that it is one for
 """
 
 import copy
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from multimodal import checkpoint
 from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.model import DualEncoder
 from multimodal.text.encoder import mean_pool
@@ -212,3 +214,11 @@ def as_clip(objective: ClipObjective, tokenizer: TextTokenizer) -> DualEncoderCl
     """A copy of the encoder in training, on the CPU, for measuring it as it will be used."""
     encoder = copy.deepcopy(objective.encoder).float().cpu()
     return DualEncoderClip(encoder, tokenizer, "training", "training")
+
+
+def save_clip(objective: ClipObjective, tokenizer: TextTokenizer, folder: Path) -> None:
+    """Writes the encoder in training as a checkpoint folder."""
+    encoder = objective.encoder
+    checkpoint.save(
+        folder, "clip", encoder.config, encoder.state_dict(), tokenizer=tokenizer.to_json()
+    )
