@@ -62,7 +62,7 @@ class PhotoSettings:
         concepts: Names embedded afresh per step.
         memory: Earlier pairs kept as negatives.
         scales: Learning rate of ``image``, ``text``, ``words`` (the Korean rows of the embedding
-            table) relative to the projections'.
+            table) and ``heads`` (the projections, 1 by default); what has 0 stands still.
         weights: Weight of each loss; what is not named counts 1.
         degrade: Share of photos that are shrunk to 24 to 64 pixels and enlarged again.
         teacher: Use the teacher's probabilities.
@@ -185,23 +185,26 @@ class PhotoTask:
     def parameter_groups(self) -> list[dict]:
         encoder = self.model.encoder
         words = encoder.text_tower.words
-        text = [p for p in encoder.text_tower.parameters() if p is not words.weight]
-        groups = [
-            {"params": list(encoder.image_projection.parameters())},
-            {"params": list(encoder.text_projection.parameters())},
-            {"params": [encoder.log_scale]},
-        ]
-        if self.settings.frozen:
-            encoder.image_tower.requires_grad_(False)
-            encoder.text_tower.requires_grad_(False)
-            return groups
-        scales = self.settings.scales
-        self._keep_known_words(words)
+        parts = {
+            "heads": [
+                *encoder.image_projection.parameters(),
+                *encoder.text_projection.parameters(),
+                encoder.log_scale,
+            ],
+            "image": list(encoder.image_tower.parameters()),
+            "text": [p for p in encoder.text_tower.parameters() if p is not words.weight],
+            "words": [words.weight],
+        }
+        scales = {"heads": 1.0} | ({} if self.settings.frozen else self.settings.scales)
+        for name, parameters in parts.items():
+            for parameter in parameters:
+                parameter.requires_grad_(scales.get(name, 0) > 0)
+        if words.weight.requires_grad:
+            self._keep_known_words(words)
         return [
-            *groups,
-            {"params": list(encoder.image_tower.parameters()), "scale": scales["image"]},
-            {"params": text, "scale": scales["text"]},
-            {"params": [words.weight], "scale": scales["words"], "decay": False},
+            {"params": parameters, "scale": scales[name], "decay": name != "words"}
+            for name, parameters in parts.items()
+            if scales.get(name, 0) > 0
         ]
 
     def _keep_known_words(self, words: nn.Embedding) -> None:
