@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHOWN_BARS = 10
 SHOWN_MAPS = 5
+SHOWN_COLUMNS = 12
 CLOSE = 1.5  # the second label's share times this reaches the first's: a close call
 MANY_PHOTOS = 200
 
@@ -242,8 +243,12 @@ class Classifier:
                 table.writerow(
                     [_plain(name), names[int(line.argmax())], *(f"{v:.4f}" for v in line)]
                 )
-        shown = cosine[:, :12]
-        html = pictures.matrix([uri for _, uri in kept], names[:12], shown)
+        shown = cosine[:, :SHOWN_COLUMNS]
+        best = [
+            f"{name}: {names[int(line.argmax())]}, {pictures.percent(float(line.max()))}"
+            for (name, _), line in zip(kept, share, strict=True)
+        ]
+        html = pictures.matrix([uri for _, uri in kept], names[:SHOWN_COLUMNS], shown, notes=best)
         if bad:
             items = "".join(f"<li>{escape(text)}</li>" for text in bad)
             html += (

@@ -137,7 +137,11 @@ def maps(
 
 
 def matrix(
-    rows: Sequence[str], columns: Sequence[str], values: "Tensor", diagonal: bool = False
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: "Tensor",
+    diagonal: bool = False,
+    notes: Sequence[str] | None = None,
 ) -> str:
     """A heat map as a table, the best of each row outlined, or the diagonal.
 
@@ -146,6 +150,7 @@ def matrix(
         columns: Names of the columns, or data URIs of pictures.
         values: (rows, columns) cosines.
         diagonal: Outline what belongs together instead of what fits best.
+        notes: What to say beside each row's name.
     """
     import matplotlib
 
@@ -162,9 +167,12 @@ def matrix(
     def head(name: str) -> str:
         return f'<img src="{name}" alt="">' if name.startswith("data:") else escape(name)
 
+    def note(row: int) -> str:
+        return f'<th scope="row" class="note">{escape(notes[row])}</th>' if notes else ""
+
     top = "".join(f'<th scope="col">{head(name)}</th>' for name in columns)
     body = "".join(
-        f'<tr><th scope="row">{head(name)}</th>'
+        f'<tr><th scope="row">{head(name)}</th>{note(r)}'
         + "".join(
             cell(float(value), i == (r if diagonal else int(values[r].argmax())))
             for i, value in enumerate(values[r])
@@ -172,4 +180,4 @@ def matrix(
         + "</tr>"
         for r, name in enumerate(rows)
     )
-    return f'<div class="scroll"><table class="grid"><tr><td></td>{top}</tr>{body}</table></div>'
+    return f'<div class="scroll"><table class="grid"><tr><td></td>{"<td></td>" if notes else ""}{top}</tr>{body}</table></div>'

@@ -56,6 +56,7 @@ table.grid { border-collapse: separate; border-spacing: 3px; font-size: .95rem; 
 table.grid td, table.grid th { padding: 7px 9px; border-radius: 6px; text-align: center;
   border: 0; font-variant-numeric: tabular-nums; }
 table.grid th { font-weight: 600; max-width: 11rem; overflow-wrap: anywhere; }
+table.grid th.note { text-align: left; font-weight: 500; min-width: 9rem; }
 table.grid img { width: 72px; height: 72px; object-fit: cover; border-radius: 6px; }
 .scroll { overflow-x: auto; }
 table.grid td.best { outline: 3px solid var(--color-accent); }

@@ -126,7 +126,7 @@ def test_many_photos_make_a_matrix_and_a_csv(context, photo, tmp_path):
     html, file = Classifier(context).many(
         [photo, str(formula), str(torn)], ["boat", "house"], "tiny", "", True, "en"
     )
-    assert html.count("<tr>") == 3 and "torn.png" in html
+    assert html.count("<tr>") == 3 and "torn.png" in html and "photo.png: " in html
     with Path(file).open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.reader(lines))
     assert rows[0] == ["photo", "best", "boat", "house"]
