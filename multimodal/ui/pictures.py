@@ -180,4 +180,5 @@ def matrix(
         + "</tr>"
         for r, name in enumerate(rows)
     )
-    return f'<div class="scroll"><table class="grid"><tr><td></td>{"<td></td>" if notes else ""}{top}</tr>{body}</table></div>'
+    corner = "<td></td>" * (2 if notes else 1)
+    return f'<div class="scroll"><table class="grid"><tr>{corner}{top}</tr>{body}</table></div>'
