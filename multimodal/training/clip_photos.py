@@ -44,6 +44,7 @@ SIDES = {
 LOADERS = {"flickr8k": flickr8k, "coco": coco, "scenes": scenes, "tiny_imagenet": tiny_imagenet}
 CAPTIONED = ("flickr8k", "coco", "folder")
 KOREAN_PIECES = 4000
+SAMPLED = 4000  # photos of a pool that tell how often it shows what
 BICUBIC = InterpolationMode.BICUBIC  # as at use, where small photos are enlarged too
 
 
@@ -119,8 +120,8 @@ class PhotoTask:
             self.photos[name], self.pixels[name] = photos, pixels.pixels
             self.taught[name] = load_file(file)
         yield Progress(0, None, "building the model")
-        self._build_model()
         self._index_photos()
+        self._build_model()
         self._tokenize()
         if self.settings.frozen:
             yield from self._freeze()
@@ -180,7 +181,22 @@ class PhotoTask:
             memory=self.settings.memory,
             weights=self.settings.weights,
             followers=True,
+            shares=self._shares(),
         )
+
+    def _shares(self) -> dict[str, Tensor]:
+        """How often a step shows each name of the vocabularies that are not even."""
+        seen, weights = {}, self.settings.batch
+        pools = {name: items for name, items in self.pools.items() if weights.get(name) and items}
+        for pool, items in pools.items():
+            sample = [items[i] for i in _order(pool, len(items), 0, self.seed)[:SAMPLED]]
+            targets = self._targets(sample)
+            for vocabulary in ("imagenet", "everyday", "coco80"):
+                if f"target_{vocabulary}" in targets:
+                    told = targets[f"target_{vocabulary}"]
+                    share = weights[pool] / len(sample) * told.sum(0)
+                    seen[vocabulary] = seen.get(vocabulary, 0) + share
+        return seen
 
     def parameter_groups(self) -> list[dict]:
         encoder = self.model.encoder
@@ -344,9 +360,9 @@ class PhotoTask:
         everyday_rows, everyday = list(tiny), []
         if tiny:
             everyday.append(batch["target_tiny_imagenet"] @ self.evidence["tiny_imagenet"])
-        if self.settings.teacher:
-            # Tiny-ImageNet has true labels; its 64 pixels are too few for the teacher
-            rows = [r for r, (s, _) in enumerate(drawn) if s != "tiny_imagenet"]
+        # Tiny-ImageNet has true labels; its 64 pixels are too few for the teacher
+        rows = [r for r, (s, _) in enumerate(drawn) if s != "tiny_imagenet"]
+        if self.settings.teacher and rows:
             logits = torch.stack([self.taught[drawn[r][0]]["logits"][drawn[r][1]] for r in rows])
             share = logits.float().softmax(-1)
             batch["rows_imagenet"], batch["target_imagenet"] = torch.tensor(rows), share

@@ -19,6 +19,7 @@ from multimodal.text.encoder import mean_pool
 from multimodal.text.tokenizer import TextTokenizer
 
 TEXT_ROWS, PIXEL_ROWS = 48, 32
+RARE = 0.1  # least share of a name, relative to an even share
 
 
 def contrastive_loss(
@@ -79,6 +80,7 @@ class ClipObjective(nn.Module):
         memory: int = 0,
         weights: dict[str, float] | None = None,
         followers: bool = False,
+        shares: dict[str, Tensor] | None = None,
     ) -> None:
         """Sets the losses up.
 
@@ -91,6 +93,9 @@ class ClipObjective(nn.Module):
             followers: Languages after the first learn their word rows only, and pictures and
                 towers learn from the first alone: for a start that knows English and meets
                 another language's random rows, whose noise would wash it out.
+            shares: (names,) how often each name of a vocabulary is shown in training. Frequent
+                names are then not preferred for being frequent (logit adjustment, Menon et al.
+                2021): without it, ImageNet's 118 breeds make a dog of every blurred animal.
         """
         super().__init__()
         self.followers = followers
@@ -100,6 +105,9 @@ class ClipObjective(nn.Module):
         dim = encoder.config.embed_dim
         for name, rows in vocabularies.items():
             self.register_buffer(f"vocabulary_{name}", torch.tensor(rows, dtype=torch.long))
+            share = (shares or {}).get(name, torch.ones(len(rows)))
+            smooth = share / share.sum() + RARE / len(rows)
+            self.register_buffer(f"log_share_{name}", smooth.log(), persistent=False)
         # every concept's latest embedding, by language: what is not embedded afresh is read here
         self.register_buffer("bank", torch.zeros(len(encoder.config.languages), concepts, dim))
         self.register_buffer("memory_images", torch.zeros(memory, dim))
@@ -131,6 +139,7 @@ class ClipObjective(nn.Module):
                 other = chosen.detach() if self.followers else chosen
                 seen = torch.stack([chosen, *[other] * (len(names) - 1)])
                 logits = scale * torch.einsum("lbd,lnd->lbn", seen, names)
+                logits = logits + getattr(self, f"log_share_{name}")
                 target = batch[f"target_{name}"].float().expand(len(names), -1, -1)
                 losses[name] = F.cross_entropy(logits.flatten(0, 1), target.flatten(0, 1))
         if "concept_row" in batch and len(table) > 1:
