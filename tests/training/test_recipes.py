@@ -8,7 +8,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2
 
-from multimodal import clip
+from multimodal import checkpoint, clip
 from multimodal.data.toybox import draw, make_scene
 from multimodal.errors import UserError
 from multimodal.text.tokenizer import train_wordpiece
@@ -109,6 +109,27 @@ def test_the_photo_recipe_trains_on_a_folder_of_pairs(tmp_path, starts):
     recipe.write_text(frozen)
     drain(training.train(str(recipe), data, tmp_path / "heads", **starts))
     assert len(curve(tmp_path / "heads")) == 2
+
+
+def test_the_korean_recipe_moves_korean_rows_and_nothing_else(tmp_path, starts):
+    data = tmp_path / "pairs"
+    data.mkdir()
+    for i in range(3):
+        draw(make_scene(i), 64).save(data / f"{i}.jpg")
+        (data / f"{i}.txt").write_text("a red boat\n")
+    recipe = tmp_path / "photos.toml"
+    recipe.write_text(PHOTOS)
+    drain(training.train(str(recipe), data, tmp_path / "out", **starts))
+    scales = "scales = { heads = 0, words = 1.0 }\nconcepts = 8"
+    recipe.write_text(PHOTOS.replace("concepts = 8", scales))
+    first = str(tmp_path / "out" / "model")
+    drain(training.train(str(recipe), data, tmp_path / "ko", init=first, **starts))
+    before, after = (checkpoint.load(tmp_path / name / "model") for name in ("out", "ko"))
+    moved = [n for n, t in after.tensors.items() if not torch.equal(t, before.tensors[n])]
+    assert moved == ["text_tower.words.weight"]
+    rows = (after.tensors[moved[0]] != before.tensors[moved[0]]).any(1).nonzero()[:, 0].tolist()
+    pieces = {row: piece for piece, row in clip.load(first).tokenizer.vocab().items()}
+    assert rows and all(any("가" <= c <= "힣" for c in pieces[row]) for row in rows)
 
 
 def test_a_folder_without_any_captions_says_what_was_looked_for(tmp_path, starts):
