@@ -6,11 +6,15 @@ milliseconds, ratios to the exact search of the same run, and recall at 10 again
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import faiss
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from multimodal.retrieval.index import ApproximateIndex, search, search_exact
 from multimodal.retrieval.rows import Rows
