@@ -8,11 +8,18 @@ from multimodal.errors import UserError
 from multimodal.labels import label_sets, read_label_set
 from multimodal.ui import downloads, examples, pictures
 from multimodal.ui.classifier import Classifier
-from multimodal.ui.context import HEAVY, Context
+from multimodal.ui.context import HEAVY, SCENE_MODEL, Context
 
+# labels that suit the examples: photos, and drawn scenes
 FIRST_LABELS = {
-    "en": ["cat", "dog", "bird", "fish", "horse", "car", "bus", "airplane", "boat", "house"],
-    "ko": ["고양이", "개", "새", "물고기", "말", "자동차", "버스", "비행기", "배", "집"],
+    "photos": {
+        "en": ["cat", "dog", "lion", "bird", "horse", "car", "boat", "airplane", "tower", "house"],
+        "ko": ["고양이", "개", "사자", "새", "말", "자동차", "배", "비행기", "탑", "집"],
+    },
+    "scenes": {
+        "en": ["cat", "bird", "fish", "boat", "car", "house", "tree", "flower", "umbrella", "sun"],
+        "ko": ["고양이", "새", "물고기", "배", "자동차", "집", "나무", "꽃", "우산", "해"],
+    },
 }
 
 
@@ -39,7 +46,7 @@ def build(context: Context, language: gr.Radio) -> None:
             labels = show(
                 gr.Dropdown(
                     choices=[],
-                    value=FIRST_LABELS[lang],
+                    value=FIRST_LABELS["photos"][lang],
                     multiselect=True,
                     filterable=True,
                     allow_custom_value=True,
@@ -94,9 +101,14 @@ def build(context: Context, language: gr.Radio) -> None:
                 elem_id="classify-answer",
                 padding=False,
             )
-            pictured = [[str(file)] for file in examples.photos(context.settings.data)]
+            shown = examples.pictures(context.settings.data)
             pictured = show(
-                gr.Dataset(components=[image], samples=pictured, elem_id="classify-examples"),
+                gr.Dataset(
+                    components=[image],
+                    samples=[[str(file)] for file, _ in shown],
+                    type="index",
+                    elem_id="classify-examples",
+                ),
                 label="examples",
             )
     with gr.Tabs():
@@ -149,10 +161,15 @@ def build(context: Context, language: gr.Radio) -> None:
         except UserError as error:
             return pictures.problem(str(error)), gr.update(visible=False)
 
+    def example(number, lang):
+        file, kind = shown[number]
+        name = SCENE_MODEL if kind == "scenes" else context.settings.model
+        return str(file), FIRST_LABELS[kind][lang], name
+
     pictured.click(
-        lambda sample: sample[0],
-        pictured,
-        image,
+        example,
+        [pictured, language],
+        [image, labels, model],
         show_progress="hidden",
         api_visibility="private",
     )
@@ -201,8 +218,11 @@ def build(context: Context, language: gr.Radio) -> None:
 
 
 def _translated(labels: list[str], language: str) -> Any:
-    """The first labels in another language, unless the user has changed them."""
-    return FIRST_LABELS[language] if labels in FIRST_LABELS.values() else gr.skip()
+    """An example's labels in another language, unless the user has changed them."""
+    for known in FIRST_LABELS.values():
+        if labels in known.values():
+            return known[language]
+    return gr.skip()
 
 
 def _set_choices(language: str) -> list[tuple[str, str]]:

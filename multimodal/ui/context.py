@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 HEAVY = "model"
 # indexing and downloading take minutes, so they wait in queues of their own
 INDEXING, DOWNLOADING = "index", "download"
+SCENE_MODEL = "clip-toybox"  # knows the drawn world
 
 
 class Recent:

@@ -14,14 +14,15 @@ def folder(data: Path) -> Path:
     return Path(data) / "examples"
 
 
-def photos(data: Path) -> list[Path]:
-    """Example pictures; the drawn ones are made at the first start.
+def pictures(data: Path) -> list[tuple[Path, str]]:
+    """Example pictures, each one of ``photos`` or ``scenes``; the drawn ones are made once.
 
     Args:
         data: Where the app keeps what it makes.
     """
-    found = [SHIPPED / name for name in ("cheetah1.jpg", "lion.jpg", "bus.png", "tower.jpg")]
-    return [file for file in found if file.is_file()] + scenes(data)
+    found = [SHIPPED / name for name in ("lion.jpg", "cheetah1.jpg", "tower.jpg")]
+    photos = [(file, "photos") for file in found if file.is_file()]
+    return photos + [(file, "scenes") for file in scenes(data)]
 
 
 def scenes(data: Path) -> list[Path]:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.errors import UserError
-from multimodal.ui.context import Context
+from multimodal.ui.context import SCENE_MODEL, Context
 
 if TYPE_CHECKING:
     from multimodal.retrieval import Gallery, IndexProgress
 
 SCENES, FOLDER, MINE = "scenes", "folder", "mine-"
 SCENE_COUNT, SCENE_SIDE = 240, 256
-SCENE_MODEL = "clip-toybox"
 LONGEST_NAME = 60
 
 

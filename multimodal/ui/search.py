@@ -14,13 +14,7 @@ from multimodal.ui.galleries import MINE, SCENES, Galleries
 if TYPE_CHECKING:
     from multimodal.retrieval import IndexProgress, SearchResult
 
-EXAMPLES = (
-    "a red boat",
-    "a cat under a yellow sun",
-    "밤하늘과 집",
-    "two fish",
-    "파란 우산",
-)
+EXAMPLES = ("a red boat", "two fish", "파란 우산", "an orange cat", "밤하늘과 집")
 MATRIX_SIDE = 5
 HISTOGRAM_BINS = 40
 STANDS_OUT = 2.0  # standard deviations above the mean that a clear hit reaches
