@@ -215,7 +215,7 @@ class PhotoTask:
         for name, parameters in parts.items():
             for parameter in parameters:
                 parameter.requires_grad_(scales.get(name, 0) > 0)
-        if words.weight.requires_grad:
+        if words.weight.requires_grad and (self.settings.starts or self.settings.init):
             self._keep_known_words(words)
         return [
             {"params": parameters, "scale": scales[name], "decay": name != "words"}
