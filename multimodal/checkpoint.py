@@ -35,7 +35,7 @@ class Manifest:
 
     Attributes:
         folder: Where the checkpoint lies.
-        family: ``clip``, ``vqvae``, ``dalle`` or ``vilbert``.
+        family: ``clip``, ``vqvae``, ``dalle``, ``vilbert`` or ``judge``.
         config: The model's own configuration.
         sha256: File name to hex digest.
         figures: Measured figures that menus show, name to value.
@@ -204,7 +204,7 @@ def save(
 
     Args:
         folder: Where to write; made if missing.
-        family: ``clip``, ``vqvae``, ``dalle`` or ``vilbert``.
+        family: ``clip``, ``vqvae``, ``dalle``, ``vilbert`` or ``judge``.
         config: The model's configuration, a dataclass or a dict.
         tensors: Weights by name.
         tokenizer: Text of `tokenizer.json`, for models that read words.

@@ -8,7 +8,7 @@ import json as json_format
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,9 +17,10 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional
 
 from multimodal.errors import UserError
+from multimodal.progress import Progress
 from multimodal.terminal import show
 
-DEFAULT_CLIP = "clip-photos"
+DEFAULT_CLIP, DEFAULT_VQVAE, DEFAULT_DALLE = "clip-photos", "vqvae-photos", "dalle-photos"
 STOPPED = 130  # what shells report after Ctrl-C: 128 + SIGINT
 WRONG = 2  # something the user gave cannot be used
 
@@ -28,6 +29,7 @@ Name = Annotated[str, tyro.conf.arg(metavar="NAME")]
 Folder = Annotated[Path, tyro.conf.arg(metavar="DIR")]
 File = Annotated[Path, tyro.conf.arg(metavar="FILE")]
 SomeFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint=OPTIONAL)]
+SomeNumber = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint=OPTIONAL)]
 SomeFile = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint=OPTIONAL)]
 
 
@@ -170,6 +172,115 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Generate:
+    """Draw pictures of a prompt (a miniature DALL-E).
+
+    Attributes:
+        prompt: What to draw, in English or Korean; "" draws whatever the model likes.
+        out: Folder for the pictures, each named after its seed.
+        model: A bundled name or a checkpoint folder.
+        images: How many.
+        seed: The first picture's seed; the others have the following ones.
+        temperature: Under 1 safer, over 1 wilder; the model's own if not given.
+        top_k: Only the k likeliest tokens may be drawn; 0 allows all.
+        top_p: Only the likeliest tokens that together have this probability.
+        guidance_scale: How much the prompt is exaggerated; 1 not at all.
+        json: Write what was drawn, and how, as one JSON object.
+    """
+
+    prompt: Annotated[Positional[str], tyro.conf.arg(metavar="PROMPT")]
+    out: Folder
+    model: Name = DEFAULT_DALLE
+    images: Annotated[int, tyro.conf.arg(metavar="N")] = 4
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
+    temperature: Annotated[
+        float | None, tyro.conf.arg(metavar="T", help_behavior_hint=OPTIONAL)
+    ] = None
+    top_k: Annotated[int | None, tyro.conf.arg(metavar="K", help_behavior_hint=OPTIONAL)] = None
+    top_p: Annotated[float | None, tyro.conf.arg(metavar="P", help_behavior_hint=OPTIONAL)] = None
+    guidance_scale: Annotated[
+        float | None, tyro.conf.arg(metavar="G", help_behavior_hint=OPTIONAL)
+    ] = None
+    json: SomeFile = None
+
+    def run(self) -> int:
+        """Draws with a progress bar and names the files."""
+        check_json(self.json)
+        from multimodal import dalle
+        from multimodal.dalle.export import file_name, save_png
+
+        model = dalle.load(self.model)
+        drawings = model.generate(
+            self.prompt,
+            self.images,
+            self.seed,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            guidance_scale=self.guidance_scale,
+        )
+        self.out.mkdir(parents=True, exist_ok=True)
+        last = None
+
+        def rows() -> Iterator[Progress]:
+            nonlocal last
+            for last in drawings:
+                yield Progress(last.rows, model.config.grid, "drawing")
+
+        show(rows(), unit="rows")
+        files = []
+        for i in range(len(last.images)):
+            file = self.out / file_name(self.prompt, last.seeds[i])
+            save_png(last, i, file, self.prompt, self.model)
+            files.append(str(file))
+            print(file)
+        write_json(
+            self.json,
+            {
+                "prompt": self.prompt,
+                "model": self.model,
+                **asdict(last.settings),
+                "images": [
+                    {"file": file, "seed": seed}
+                    for file, seed in zip(files, last.seeds, strict=True)
+                ],
+            },
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Show what is left of a photo after it went through the image tokens of a VQ-VAE.
+
+    Attributes:
+        image: The photo.
+        out: The picture to write.
+        model: A bundled name or a checkpoint folder.
+    """
+
+    image: Annotated[Positional[str], tyro.conf.arg(metavar="IMAGE")]
+    out: File
+    model: Name = DEFAULT_VQVAE
+
+    def run(self) -> int:
+        """Writes the reconstruction and prints how near it came."""
+        from multimodal import dalle
+        from multimodal.dalle.export import save_image
+        from multimodal.images import open_image
+
+        picture = open_image(self.image)
+        model = dalle.load_vqvae(self.model)
+        made = model.reconstruct(picture)
+        save_image(made, self.out)
+        print(
+            f"{self.out}: {model.grid} x {model.grid} tokens, {model.image_size} pixels square, "
+            f"PSNR {model.psnr(picture, made):.1f} dB"
+        )
+        return 0
+
+
+@dataclass(frozen=True)
 class Train:
     """Train a model by a recipe; a stopped training goes on with --resume.
 
@@ -185,7 +296,10 @@ class Train:
         cache: Where decoded photos are kept; beside --out if not given.
     """
 
-    family: Annotated[Positional[Literal["clip"]], tyro.conf.arg(metavar="{clip}")]
+    family: Annotated[
+        Positional[Literal["clip", "vqvae", "dalle"]],
+        tyro.conf.arg(metavar="{clip,vqvae,dalle}"),
+    ]
     recipe: Name
     data: SomeFolder = None
     out: SomeFolder = None
@@ -197,10 +311,11 @@ class Train:
 
     def run(self) -> int:
         """Trains, with a progress bar."""
-        from multimodal.training.clip import train
+        from importlib import import_module
 
+        family = import_module(f"multimodal.training.{self.family}")
         show(
-            train(
+            family.train(
                 self.recipe,
                 self.data,
                 self.out,
@@ -277,8 +392,71 @@ class Retrieval:
 
 
 @dataclass(frozen=True)
+class VqvaeFigures:
+    """How much of a photo survives the way through its image tokens.
+
+    Attributes:
+        images: Folder of the photos.
+        model: A bundled name or a checkpoint folder.
+        json: Write the figures as one JSON object.
+    """
+
+    images: Folder
+    model: Name = DEFAULT_VQVAE
+    json: SomeFile = None
+
+    def run(self) -> int:
+        """Prints mse, psnr in dB, ssim, perplexity and codes_used in per cent."""
+        check_json(self.json)
+        check_exists("--images", self.images)
+        from multimodal import dalle
+        from multimodal.evaluation import vqvae
+
+        return figures(vqvae.evaluate(dalle.load_vqvae(self.model), self.images), self.json)
+
+
+@dataclass(frozen=True)
+class DalleFigures:
+    """How well a DALL-E foretells captioned photos, and whether its pictures fit their captions.
+
+    Attributes:
+        images: Folder of the photos.
+        captions: captions.txt (csv with image,caption) or a COCO captions JSON.
+        model: A bundled name or a checkpoint folder.
+        scenes: Scene photos, class per folder, a folder or an uncompressed tar: are scenes drawn
+            as asked for?
+        clip: The CLIP that judges.
+        json: Write the figures as one JSON object.
+    """
+
+    images: Folder
+    captions: File
+    model: Name = DEFAULT_DALLE
+    scenes: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR_OR_TAR", help_behavior_hint=OPTIONAL)
+    ] = None
+    clip: Name = DEFAULT_CLIP
+    json: SomeFile = None
+
+    def run(self) -> int:
+        """Prints nats per token and shares in per cent."""
+        check_json(self.json)
+        check_exists("--images", self.images)
+        check_exists("--captions", self.captions)
+        check_exists("--scenes", self.scenes)
+        from multimodal import clip, dalle
+        from multimodal.evaluation import dalle as measure
+
+        model, judge = dalle.load(self.model), clip.load(self.clip)
+        found = measure.evaluate(model, judge, self.images, self.captions)
+        if self.scenes is not None:
+            found |= measure.evaluate_scenes(model, judge, self.scenes)
+        return figures(found, self.json)
+
+
+@dataclass(frozen=True)
 class Toybox:
-    """Exact scores on scenes drawn afresh from a seed.
+    """Exact scores on scenes drawn afresh from a seed, for a model of any family.
 
     Attributes:
         model: A bundled name, a checkpoint folder, or openclip:ARCHITECTURE/TAG.
@@ -297,10 +475,9 @@ class Toybox:
         check_json(self.json)
         if self.scenes < 1:
             raise UserError(f"--scenes is {self.scenes}: give 1 or more.")
-        from multimodal import clip
         from multimodal.evaluation import toybox
 
-        return figures(toybox.evaluate(clip.load(self.model), self.seed, self.scenes), self.json)
+        return figures(toybox.evaluate(self.model, self.seed, self.scenes), self.json)
 
 
 @dataclass(frozen=True)
@@ -314,6 +491,8 @@ class Evaluate:
     task: (
         Annotated[ZeroShot, tyro.conf.subcommand("zero-shot")]
         | Annotated[Retrieval, tyro.conf.subcommand("retrieval")]
+        | Annotated[VqvaeFigures, tyro.conf.subcommand("vqvae")]
+        | Annotated[DalleFigures, tyro.conf.subcommand("dalle")]
         | Annotated[Toybox, tyro.conf.subcommand("toybox")]
     )
 
@@ -371,6 +550,8 @@ Command = (
     Annotated[Classify, tyro.conf.subcommand("classify")]
     | Annotated[Index, tyro.conf.subcommand("index")]
     | Annotated[Search, tyro.conf.subcommand("search")]
+    | Annotated[Generate, tyro.conf.subcommand("generate")]
+    | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Data, tyro.conf.subcommand("data")]
@@ -396,7 +577,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = tyro.cli(
             Command,
             prog="python -m multimodal",
-            description="CLIP and image-text retrieval, with models trained in this repository.",
+            description="Classify, search and draw, with models trained in this repository.",
             args=words or ["--help"],
             config=(FlagCreatePairsOff, OmitSubcommandPrefixes, OmitArgPrefixes),
         )

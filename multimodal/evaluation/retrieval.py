@@ -29,7 +29,7 @@ def evaluate(model: ClipModel, images: Path, captions: Path) -> dict[str, float]
         DataError: if no captioned photo is there, or one cannot be read.
     """
     lines = {name: texts for name, texts in read_captions(captions).items() if texts}
-    photos = _files(Path(images), lines)
+    photos = files_of(Path(images), lines)
     if not photos:
         raise DataError(
             f"None of the photos that {captions} names is in {images}: "
@@ -42,7 +42,7 @@ def evaluate(model: ClipModel, images: Path, captions: Path) -> dict[str, float]
     return gallery.report()
 
 
-def _files(folder: Path, names: dict[str, list[str]]) -> list[tuple[str, Path]]:
+def files_of(folder: Path, names: dict[str, list[str]]) -> list[tuple[str, Path]]:
     """Name and file of each photo that is there, found by its path or by its name alone."""
     by_name = {path.name: path for path in reversed(list_images(folder))}
     found = []

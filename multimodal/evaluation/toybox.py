@@ -1,7 +1,8 @@
-"""CLIP on the drawn world, where every answer is known exactly."""
+"""Any model on the drawn world, where every answer is known exactly."""
 
 import torch
 
+from multimodal import checkpoint
 from multimodal.clip.base import ClipModel
 from multimodal.data.toybox import (
     COLOURS,
@@ -22,7 +23,42 @@ PAIRS = tuple((colour, kind) for colour in COLOURS for kind in KINDS)
 SEED_OFFSET = 500_000_000
 
 
-def evaluate(model: ClipModel, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
+def evaluate(name: str, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
+    """Scores a model of any family on fresh scenes.
+
+    Args:
+        name: A bundled name, a checkpoint folder, or ``openclip:ARCHITECTURE/TAG``.
+        seed: Chooses the scenes.
+        scenes: How many.
+
+    Returns:
+        The family's figures: those of `evaluate_clip` below, of `evaluate_toybox` in
+        `evaluation.vqvae` or `evaluation.dalle`.
+
+    Raises:
+        UserError: if the model is not there or of another family.
+    """
+    openclip = str(name).startswith("openclip:")
+    family = "clip" if openclip else checkpoint.read_manifest(checkpoint.resolve(name)).family
+    if family == "clip":
+        from multimodal import clip
+
+        return evaluate_clip(clip.load(name), seed, scenes)
+    if family == "vqvae":
+        from multimodal.dalle import load_vqvae
+        from multimodal.evaluation import vqvae
+
+        return vqvae.evaluate_toybox(load_vqvae(name), seed, scenes)
+    if family == "dalle":
+        from multimodal import dalle
+        from multimodal.evaluation.dalle import evaluate_toybox
+        from multimodal.evaluation.judge import Judge
+
+        return evaluate_toybox(dalle.load(name), Judge.load(), seed, scenes)
+    raise checkpoint.CheckpointError(f"{name} holds a {family} model, which draws or sees nothing.")
+
+
+def evaluate_clip(model: ClipModel, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
     """Scores a CLIP model on fresh scenes.
 
     Args:

@@ -1,7 +1,6 @@
 """Trains CLIP models by recipe: `python -m multimodal train clip --recipe NAME`."""
 
 import os
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,30 +8,8 @@ from multimodal.clip.model import ClipConfig
 from multimodal.progress import Progress
 from multimodal.training import loop
 from multimodal.training.loop import LoopSettings, TrainingError
-
-RECIPES = Path(__file__).parent / "recipes"
-
-
-def recipes(family: str = "clip") -> list[str]:
-    """Names of the recipes of one family."""
-    return sorted(file.stem.removeprefix(f"{family}-") for file in RECIPES.glob(f"{family}-*.toml"))
-
-
-def read_recipe(family: str, name: str) -> dict:
-    """A recipe by name, or from a TOML file of the user's own.
-
-    Raises:
-        TrainingError: if there is none of that name or it is not TOML.
-    """
-    file = Path(name) if name.endswith(".toml") else RECIPES / f"{family}-{name}.toml"
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        raise TrainingError(
-            f"There is no recipe {name!r} for {family}; there are {', '.join(recipes(family))}."
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise TrainingError(f"{file} is not valid TOML: {error}.") from error
+from multimodal.training.recipe import image_start as find_image_start
+from multimodal.training.recipe import need_data, read_recipe
 
 
 def train(
@@ -75,10 +52,7 @@ def train(
     else:
         from multimodal.training.clip_photos import PhotoSettings, PhotoTask
 
-        if data is None:
-            raise TrainingError(
-                "The photo recipes need the data sets: give their folder as --data."
-            )
+        data = need_data(data)
         photo_settings = PhotoSettings(
             **{**values.get("task", {}), **({"init": init} if init else {})}
         )
@@ -87,19 +61,12 @@ def train(
             config,
             data,
             cache or out.parent / "cache",
-            image_start or _bundled_image_start(data),
+            find_image_start(image_start, data),
             text_start or _package_text_start(),
             settings.seed,
         )
     yield from task.prepare()
     yield from loop.run(task, settings, out, resume=resume)
-
-
-def _bundled_image_start(data: Path) -> Path | None:
-    from multimodal.training.teacher import IMAGE_START
-
-    file = Path(data) / "teachers" / IMAGE_START
-    return file if file.is_file() else None
 
 
 def _package_text_start() -> Path:

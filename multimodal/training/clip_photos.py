@@ -21,8 +21,9 @@ from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.image_tower import load_torchvision
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.clip.prompts import DEFAULT_TEMPLATE, ENSEMBLE, fill, language_of
-from multimodal.data import coco, flickr8k, folder, scenes, tiny_imagenet
-from multimodal.data.photos import DataError, Photo
+from multimodal.data import tiny_imagenet
+from multimodal.data.photos import Photo
+from multimodal.data.sets import CAPTIONED, load_sets
 from multimodal.labels import read_label_set
 from multimodal.progress import Progress
 from multimodal.text.encoder import TextConfig, load_bert, mean_pool
@@ -41,8 +42,6 @@ SIDES = {
     "tiny_imagenet": (64, 128),
     "folder": (160, 160),
 }
-LOADERS = {"flickr8k": flickr8k, "coco": coco, "scenes": scenes, "tiny_imagenet": tiny_imagenet}
-CAPTIONED = ("flickr8k", "coco", "folder")
 KOREAN_PIECES = 4000
 SAMPLED = 4000  # photos of a pool that tell how often it shows what
 BICUBIC = InterpolationMode.BICUBIC  # as at use, where small photos are enlarged too
@@ -111,7 +110,7 @@ class PhotoTask:
         self.pixels: dict[str, np.ndarray] = {}
         self.taught: dict[str, dict[str, Tensor]] = {}
         teacher = Teacher(self.image_start)
-        for name, photos in self._load().items():
+        for name, photos in load_sets(self.data).items():
             side, seen_at = SIDES[name]
             pixels = PixelCache(self.cache, f"{name}-train", photos, side)
             yield from pixels.build()
@@ -127,21 +126,6 @@ class PhotoTask:
             yield from self._freeze()
         else:
             yield from self._fill_bank()
-
-    def _load(self) -> dict[str, list[Photo]]:
-        """The sets that the data folder holds; where it holds none, its pairs of files."""
-        found, missing = {}, []
-        for name, module in LOADERS.items():
-            try:
-                found[name] = module.load(self.data, "train")
-            except DataError as error:
-                missing.append(str(error))
-        if not any(name in found for name in CAPTIONED):
-            try:
-                found["folder"] = folder.load(self.data)
-            except DataError as error:
-                raise DataError(" ".join([*missing, str(error)])) from error
-        return found
 
     # --- model ---------------------------------------------------------------------------------
 

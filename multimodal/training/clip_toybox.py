@@ -193,9 +193,9 @@ class ToyboxTask:
         return batch
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        from multimodal.evaluation.toybox import evaluate
+        from multimodal.evaluation.toybox import evaluate_clip
 
-        return evaluate(as_clip(model, self.tokenizer), seed=self.seed + 77, scenes=500)
+        return evaluate_clip(as_clip(model, self.tokenizer), seed=self.seed + 77, scenes=500)
 
     def export(self, model: nn.Module, folder: Path) -> None:
         save_clip(model, self.tokenizer, folder)

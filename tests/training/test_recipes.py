@@ -14,6 +14,7 @@ from multimodal.errors import UserError
 from multimodal.text.tokenizer import train_wordpiece
 from multimodal.training import clip as training
 from multimodal.training.loop import LoopSettings
+from multimodal.training.recipe import read_recipe, recipes
 
 TOYBOX = """
 world = "toybox"
@@ -142,8 +143,8 @@ def test_a_folder_without_any_captions_says_what_was_looked_for(tmp_path, starts
 
 
 def test_every_recipe_can_be_read():
-    for name in training.recipes():
-        values = training.read_recipe("clip", name)
+    for name in recipes("clip"):
+        values = read_recipe("clip", name)
         LoopSettings(**values["loop"])
         training.ClipConfig.from_dict(values["model"])
-    assert {"toybox", "photos-heads", "photos-cpu", "photos-gpu"} <= set(training.recipes())
+    assert {"toybox", "photos-heads", "photos-cpu", "photos-gpu"} <= set(recipes("clip"))

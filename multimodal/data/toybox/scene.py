@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 PALETTE: dict[str, tuple[int, int, int]] = {
@@ -230,6 +231,28 @@ def single_scene(colour: str, kind: str, seed: int) -> Scene:
     while placed is None:
         placed = _put(rng, background, kind, colour, rng.choice(SIZES), [])
     return Scene(background, (placed,), seed)
+
+
+def on_grid(scene: Scene, cells: int) -> Scene:
+    """The scene with every thing nudged so that its centre lies on a grid of cells.
+
+    A picture model that sees cells then meets a thing cut in the same way wherever it stands.
+
+    Args:
+        scene: Any scene.
+        cells: Cells per side; a centre moves by at most half a cell.
+    """
+
+    def snap(centre: float, half: float) -> float:
+        low, high = math.ceil(half * cells), math.floor((1 - half) * cells)
+        return min(max(round(centre * cells), low), high) / cells
+
+    moved = []
+    for thing in scene.things:
+        left, top, right, bottom = thing.box
+        x, y = snap(thing.x, (right - left) / 2), snap(thing.y, (bottom - top) / 2)
+        moved.append(replace(thing, x=x, y=y))
+    return replace(scene, things=tuple(sorted(moved, key=lambda t: (t.x, t.y))))
 
 
 def _choose(

@@ -1,0 +1,103 @@
+"""How much of a picture survives the way through its tokens."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from multimodal.dalle.image_tokenizer import ImageTokenizer
+from multimodal.dalle.vqvae import Vqvae, codes_used, perplexity
+from multimodal.data.photos import DataError
+from multimodal.images import ImageError, list_images, open_image
+
+BATCH = 32
+# far from the seeds that training draws from
+SEED_OFFSET = 500_000_000
+
+
+@torch.inference_mode()
+def figures(vqvae: Vqvae, pictures: Tensor) -> dict[str, float]:
+    """Measures reconstructions.
+
+    Args:
+        vqvae: The model, in evaluation mode.
+        pictures: (pictures, 3, side, side) uint8.
+
+    Returns:
+        mse of pixels in 0..1; mse_over_variance, in units of the pictures' variance; psnr in dB
+        and ssim, means over pictures; perplexity of the codes; codes_used in per cent;
+        tokens_per_image; images.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure as ssim
+
+    was_training, counts = vqvae.training, torch.zeros(vqvae.config.codes)
+    vqvae.eval()
+    errors, alike, variance = [], [], _variance(pictures)
+    for part in pictures.split(BATCH):
+        true = (part.float() / 255).contiguous(memory_format=torch.channels_last)
+        ids = vqvae.tokens(true)
+        made = vqvae.decode(ids)
+        counts += torch.bincount(ids.flatten(), minlength=len(counts))
+        errors.append((made - true).square().mean((1, 2, 3)))
+        alike.append(ssim(made, true, data_range=1.0, reduction="none").view(-1))
+    vqvae.train(was_training)
+    error = torch.cat(errors)
+    return {
+        "mse": float(error.mean()),
+        "mse_over_variance": float(error.mean() / variance),
+        "psnr": float(-10 * error.clamp(min=1e-10).log10().mean()),
+        "ssim": float(torch.cat(alike).mean()),
+        "perplexity": perplexity(counts),
+        "codes_used": codes_used(counts),
+        "tokens_per_image": vqvae.config.grid**2,
+        "images": len(pictures),
+    }
+
+
+def evaluate(model: ImageTokenizer, images: Path) -> dict[str, float]:
+    """`figures` for a folder of photos, squeezed square as the app does.
+
+    Args:
+        model: A VQ-VAE.
+        images: The folder; subfolders count.
+
+    Raises:
+        DataError: if no picture in it can be read.
+    """
+    return figures(model.vqvae, _stack(_read(Path(images), model.image_size), images))
+
+
+def evaluate_toybox(model: ImageTokenizer, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
+    """psnr and codes_used, and more, on scenes drawn afresh from a seed."""
+    from multimodal.data.toybox import Split, draw, make_scene
+
+    first = SEED_OFFSET + seed * 1_000_003
+    drawn = (draw(make_scene(first + i, split=Split.VAL), model.image_size) for i in range(scenes))
+    return figures(model.vqvae, _stack(drawn, "the toybox"))
+
+
+def _read(folder: Path, side: int) -> Iterable[Image.Image]:
+    for file in list_images(folder):
+        try:
+            image = open_image(file, at_least=side)
+        except ImageError:  # one torn file is no reason to measure nothing
+            continue
+        yield image.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
+def _stack(images: Iterable[Image.Image], source: object) -> Tensor:
+    pictures = [np.asarray(image) for image in images]
+    if not pictures:
+        raise DataError(f"{source} holds no picture that can be read: give another --images.")
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def _variance(pictures: Tensor) -> float:
+    """Variance of all pixel values in 0..1, in one pass."""
+    numbers = pictures.numel()
+    total = sum(float(p.double().sum()) for p in pictures.split(BATCH)) / 255
+    squares = sum(float(p.double().square().sum()) for p in pictures.split(BATCH)) / 255**2
+    return squares / numbers - (total / numbers) ** 2

@@ -1,0 +1,303 @@
+"""Trains DALL-E transformers by recipe: `python -m multimodal train dalle --recipe NAME`.
+
+Pictures are turned into tokens once (`training/tokens.py`); from then on it is language modelling.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from multimodal import checkpoint
+from multimodal.dalle.captions import CaptionTokenizer
+from multimodal.dalle.image_tokenizer import ImageTokenizer
+from multimodal.dalle.transformer import Dalle, DalleConfig
+from multimodal.data.photos import DataError
+from multimodal.data.sets import load_sets
+from multimodal.progress import Progress
+from multimodal.training import loop
+from multimodal.training.loop import LoopSettings, TrainingError
+from multimodal.training.recipe import need_data, read_recipe
+from multimodal.training.tokens import TokenSet, TokenStore
+
+VAL = 384  # pictures of each set that validation looks at
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class DalleSettings:
+    """What a DALL-E recipe learns from.
+
+    Attributes:
+        image_tokenizer: The VQ-VAE: a bundled name or a checkpoint folder.
+        batch: Pictures per step by set: ``toybox``, ``flickr8k``, ``coco``, ``scenes``,
+            ``tiny_imagenet``, ``folder``; what the data folder lacks is left out.
+        scenes: Toybox scenes, drawn once.
+        views: Versions of each photo: whole, mirrored, cut out.
+        vocab_size: Pieces of the caption tokenizer at most.
+        korean: Share of captions taken in Korean where a picture has both.
+        dropout: Share of captions left out, so that the model also learns to draw without one,
+            which guidance needs.
+        image_weight: Weight of the image loss to 1 of the text loss.
+        label_noise: Share of image tokens that are read as others, so that small slips in drawing
+            do not lead astray.
+    """
+
+    image_tokenizer: str = ""
+    batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
+    scenes: int = 20_000
+    views: int = 4
+    vocab_size: int = 600
+    korean: float = 0.5
+    dropout: float = 0.1
+    image_weight: float = 7.0
+    label_noise: float = 0.0
+
+
+class DalleObjective(nn.Module):
+    """Cross-entropy of the next token: one part text, seven parts image (Ramesh et al. 2021)."""
+
+    def __init__(self, dalle: Dalle, image_weight: float) -> None:
+        super().__init__()
+        self.dalle, self.image_weight = dalle, image_weight
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its parts in nats per token.
+
+        Args:
+            batch: `text` (batch, text_tokens + 1); `image` (batch, image_tokens), what is to be
+                foretold; `read` (the same shape), what is read.
+        """
+        text_logits, image_logits = self.dalle(batch["text"], batch["read"])
+        parts = {
+            "text": F.cross_entropy(
+                text_logits.float().flatten(0, 1), batch["text"][:, 1:].flatten()
+            ),
+            "image": F.cross_entropy(image_logits.float().flatten(0, 1), batch["image"].flatten()),
+        }
+        loss = parts["text"] + self.image_weight * parts["image"]
+        return loss / (1 + self.image_weight), parts
+
+
+class DalleTask:
+    """Batches, validation and export of a DALL-E for the training loop."""
+
+    def __init__(
+        self,
+        settings: DalleSettings,
+        config: DalleConfig,
+        seed: int = 0,
+        *,
+        data: Path | None = None,
+        cache: Path,
+        init: str = "",
+    ) -> None:
+        self.settings, self.config, self.seed = settings, config, seed
+        self.data, self.cache, self.init = data, Path(cache), init
+
+    def prepare(self) -> Iterator[Progress]:
+        """Makes tokens, learns the caption pieces, builds the model."""
+        tokenizer = ImageTokenizer.load(self.settings.image_tokenizer)
+        store = TokenStore(self.cache, tokenizer)
+        wanted = [name for name, count in self.settings.batch.items() if count]
+        if "toybox" in wanted:
+            yield from store.toybox("toybox-train", self.settings.scenes, self.seed * 1_000_003)
+            yield from store.toybox("toybox-val", VAL, self.seed * 1_000_003, "val")
+        else:
+            yield from self._photos(store, wanted)
+        self.train, self.val = (
+            {
+                name.removesuffix(end): found
+                for name, found in store.sets.items()
+                if name.endswith(end)
+            }
+            for end in ("-train", "-val")
+        )
+        if not self.train:
+            raise TrainingError(f"{self.data} holds none of {', '.join(wanted)}.")
+        counts = sum(
+            torch.bincount(found.tokens.flatten().int(), minlength=tokenizer.codes)
+            for found in self.train.values()
+        )
+        share = (counts + 1) / (counts + 1).sum()
+        self.unigram = -share.log()  # nats of every code by its frequency alone
+        self._build(tokenizer)
+        self._tokenize()
+
+    def _photos(self, store: TokenStore, wanted: list[str]) -> Iterator[Progress]:
+        for split in ("train", "val"):
+            try:
+                found = load_sets(self.data, split)
+            except DataError:
+                if split == "train":
+                    raise
+                continue
+            for name in wanted:
+                photos = found.get(name, [])
+                if split == "val":
+                    photos = [p for p in photos if p.captions or p.label]
+                    photos = photos[:: max(1, len(photos) // VAL)][:VAL]
+                if photos and (split == "train" or name != "folder"):
+                    views = self.settings.views if split == "train" else 1
+                    yield from store.photos(name, photos, split, views)
+
+    def _build(self, tokenizer: ImageTokenizer) -> None:
+        if self.init:
+            from multimodal.dalle.pipeline import TextToImage
+
+            started = TextToImage.load(self.init)
+            self.captions, dalle = started.captions, started.dalle.requires_grad_(True)
+            if started.tokenizer.fingerprint != tokenizer.fingerprint:
+                raise TrainingError(f"{self.init} was trained on tokens of another VQ-VAE.")
+            self.config = dalle.config
+        else:
+            texts = itertools.chain.from_iterable(
+                texts for s in self.train.values() for c in s.captions for texts in c.values()
+            )
+            places = self.config.text_tokens
+            self.captions = CaptionTokenizer.train(texts, self.settings.vocab_size, places)
+            self.config = replace(
+                self.config,
+                vocab_size=self.captions.vocab_size,
+                codes=tokenizer.codes,
+                grid=tokenizer.grid,
+                image_tokenizer=self.settings.image_tokenizer,
+                fingerprint=tokenizer.fingerprint,
+            )
+            torch.manual_seed(self.seed)
+            dalle = Dalle(self.config)
+        self.model = DalleObjective(dalle.train(), self.settings.image_weight)
+
+    def _tokenize(self) -> None:
+        """Captions as numbers: by set, picture and language."""
+
+        def numbered(found: TokenSet) -> list[dict[str, list[list[int]]]]:
+            return [
+                {code: self.captions.ids(texts) for code, texts in by_language.items() if texts}
+                for by_language in found.captions
+            ]
+
+        self.ids = {name: numbered(found) for name, found in self.train.items()}
+        self.val_ids = {name: numbered(found) for name, found in self.val.items()}
+
+    def parameter_groups(self) -> list[dict]:
+        tables = ("words", "places", "codes", "rows", "columns")
+        dalle = self.model.dalle
+        embeddings = [getattr(dalle, name).weight for name in tables]
+        known = {id(p) for p in embeddings}
+        others = [p for p in dalle.parameters() if id(p) not in known]
+        return [{"params": others}, {"params": embeddings, "decay": False}]
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
+        rng = random.Random(f"{self.seed}/{step}/{rank}")
+        texts, images = [], []
+        for name, found in self.train.items():
+            pictures, views, _ = found.tokens.shape
+            for _ in range(self.settings.batch[name]):
+                row = rng.randrange(pictures)
+                images.append(found.tokens[row, rng.randrange(views)])
+                texts.append(self._caption(self.ids[name][row], rng))
+        image = torch.stack(images).long()
+        read = image
+        if self.settings.label_noise:
+            generator = torch.Generator().manual_seed(rng.getrandbits(62))
+            odd = torch.rand(image.shape, generator=generator) < self.settings.label_noise
+            others = torch.randint(self.config.codes, image.shape, generator=generator)
+            read = torch.where(odd, others, image)
+        return {"text": self.captions.fill(texts), "image": image, "read": read}
+
+    def _caption(self, said: dict[str, list[list[int]]], rng: random.Random) -> list[int]:
+        if not said or rng.random() < self.settings.dropout:
+            return []
+        languages = list(said)
+        if len(languages) == 2:
+            korean = rng.random() < self.settings.korean
+            languages = ["ko" if korean else "en"]
+        texts = said[languages[0]]
+        return texts[0] if rng.random() < 0.4 else rng.choice(texts)
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Nats per image token by set, under the right caption, a wrong one and frequency alone."""
+        figures = {}
+        for name, found in self.val.items():
+            image = found.tokens[:VAL, 0].long()
+            texts = [next(iter(said.values()))[0] if said else [] for said in self.val_ids[name]]
+            wrong = [*texts[len(texts) // 2 :], *texts[: len(texts) // 2]]
+            figures[name] = nats(model.dalle, self.captions.fill(texts[:VAL]), image)
+            figures[f"{name}_wrong"] = nats(model.dalle, self.captions.fill(wrong[:VAL]), image)
+            figures[f"{name}_unigram"] = float(self.unigram[image].mean())
+        return figures
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        dalle = model.dalle
+        checkpoint.save(
+            folder, "dalle", dalle.config, dalle.state_dict(), tokenizer=self.captions.to_json()
+        )
+
+
+@torch.no_grad()
+def nats(dalle: Dalle, text: Tensor, image: Tensor) -> float:
+    """Mean cross-entropy of image tokens under captions, in nats per token.
+
+    Args:
+        dalle: The model.
+        text: (pictures, text_tokens + 1).
+        image: (pictures, image_tokens).
+    """
+    device = next(dalle.parameters()).device
+    total = 0.0
+    for some_text, some_image in zip(text.split(BATCH), image.split(BATCH), strict=True):
+        some_image = some_image.to(device)
+        _, logits = dalle(some_text.to(device), some_image)
+        total += float(F.cross_entropy(logits.flatten(0, 1), some_image.flatten(), reduction="sum"))
+    return total / image.numel()
+
+
+def train(
+    recipe: str,
+    data: Path | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    init: str = "",
+    image_start: Path | None = None,
+    text_start: Path | None = None,
+    cache: Path | None = None,
+) -> Iterator[Progress]:
+    """Trains a DALL-E by a recipe; the arguments are those of every family.
+
+    Args:
+        recipe: Name of a recipe, or a TOML file.
+        data: Folder of the data sets or of `name.jpg` + `name.txt` pairs; the toybox needs none.
+        out: Working folder; the model ends in its `model/`.
+        resume: Go on after a stop or a kill.
+        init: Checkpoint to go on from.
+        image_start: Not used.
+        text_start: Not used: it learns its words from nothing.
+        cache: Where photos and tokens are kept; None: beside `out`.
+
+    Yields:
+        Progress of preparation and of every step.
+
+    Raises:
+        UserError: if the recipe, the data or the VQ-VAE is missing.
+    """
+    values = read_recipe("dalle", recipe)
+    settings = LoopSettings(**values.get("loop", {}))
+    out = Path(out or f"runs/dalle-{Path(recipe).stem}")
+    task = DalleTask(
+        DalleSettings(**values.get("task", {})),
+        DalleConfig.from_dict(values.get("model", {})),
+        settings.seed,
+        data=need_data(data) if values["world"] == "photos" else None,
+        cache=cache or out.parent / "cache",
+        init=init,
+    )
+    yield from task.prepare()
+    yield from loop.run(task, settings, out, resume=resume)

@@ -1,0 +1,150 @@
+"""Pictures as image tokens with their captions, made once: the second stage reads no pixels."""
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from multimodal.checkpoint import write_text
+from multimodal.dalle.image_tokenizer import ImageTokenizer
+from multimodal.data import scene_captions
+from multimodal.data.photos import Photo
+from multimodal.data.toybox import LANGUAGES, captions, draw, full_caption, make_scene, on_grid
+from multimodal.labels import read_label_set
+from multimodal.progress import Progress
+from multimodal.training.pixels import PixelCache
+from multimodal.training.vqvae import CROPPED, ROOM
+
+BATCH = 64
+MADE = 8  # made captions per picture and language, of which a step takes one
+SHORT = 3  # short captions of a toybox scene and language
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """Tokens and captions of one set.
+
+    Attributes:
+        tokens: (pictures, views, image tokens) int16.
+        captions: Captions of each picture by language.
+    """
+
+    tokens: Tensor
+    captions: list[dict[str, list[str]]]
+
+
+class TokenStore:
+    """Files of tokens and captions in one folder."""
+
+    def __init__(self, folder: Path, tokenizer: ImageTokenizer) -> None:
+        self.folder, self.tokenizer = Path(folder), tokenizer
+        self.sets: dict[str, TokenSet] = {}
+
+    def toybox(self, name: str, count: int, first: int, split: str = "train") -> Iterator[Progress]:
+        """Draws scenes from seed `first` on, things on the grid of tokens."""
+        side, grid = self.tokenizer.image_size, self.tokenizer.grid
+        scenes = [on_grid(make_scene(first + i, split=split), grid) for i in range(count)]
+
+        def written() -> list[dict[str, list[str]]]:
+            return [
+                {code: [full_caption(s, code), *captions(s, code, SHORT)] for code in LANGUAGES}
+                for s in scenes
+            ]
+
+        def pictures() -> Iterator[np.ndarray]:
+            for scene in scenes:
+                yield np.asarray(draw(scene, side))[None]
+
+        yield from self._make(name, f"{count}|{first}|{split}", count, pictures(), written)
+
+    def photos(self, name: str, photos: list[Photo], split: str, views: int) -> Iterator[Progress]:
+        """Tokens of photos: the whole picture, then cut-outs, every other one mirrored."""
+        side = self.tokenizer.image_size
+        stored = round(side * ROOM) if name in CROPPED else side
+        cache = PixelCache(self.folder, f"{name}-{split}", photos, stored)
+        yield from cache.build()
+        pixels = cache.pixels
+
+        def pictures() -> Iterator[np.ndarray]:
+            for i in range(len(photos)):
+                yield _views(pixels[i], side, views, random.Random(i))
+
+        def written() -> list[dict[str, list[str]]]:
+            return [_written(name, photo, pixels[i], i) for i, photo in enumerate(photos)]
+
+        key = f"{views}|" + "|".join(photo.name for photo in photos)
+        yield from self._make(f"{name}-{split}", key, len(photos), pictures(), written)
+
+    def _make(self, name, key, count, pictures, written) -> Iterator[Progress]:
+        """Encodes what no file holds yet, and keeps it under `name`."""
+        digest = hashlib.sha256(f"{self.tokenizer.fingerprint}|{key}".encode()).hexdigest()[:12]
+        file = self.folder / f"tokens-{name}-{digest}.safetensors"
+        texts = file.with_suffix(".json")
+        if not (file.is_file() and texts.is_file()):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            done, found = 0, []
+            while part := list(itertools.islice(pictures, BATCH)):
+                views = np.stack(part)  # (pictures, views, side, side, 3)
+                flat = torch.from_numpy(views).flatten(0, 1).permute(0, 3, 1, 2)
+                found.append(self._encode(flat).view(*views.shape[:2], -1))
+                done += len(part)
+                yield Progress(done, count, f"tokens of {name}")
+            yield Progress(0, None, f"captions of {name}")
+            write_text(texts, json.dumps(written(), ensure_ascii=False))
+            save_file({"tokens": torch.cat(found)}, file.with_suffix(".part"))
+            file.with_suffix(".part").replace(file)
+        self.sets[name] = TokenSet(load_file(file)["tokens"], json.loads(texts.read_text("utf-8")))
+
+    @torch.inference_mode()
+    def _encode(self, pixels: Tensor) -> Tensor:
+        pixels = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
+        return self.tokenizer.vqvae.tokens(pixels).flatten(1).to(torch.int16)
+
+
+def _views(picture: np.ndarray, side: int, views: int, rng: random.Random) -> np.ndarray:
+    """(views, side, side, 3): the whole picture, then cut-outs, every other one mirrored."""
+    from PIL import Image
+
+    room, found = picture.shape[0] - side, []
+    for view in range(views):
+        if view < 2 and room:
+            cut = np.asarray(
+                Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC)
+            )
+        else:
+            top, left = rng.randint(0, room), rng.randint(0, room)
+            cut = picture[top : top + side, left : left + side]
+        found.append(cut[:, ::-1] if view % 2 else cut)
+    return np.stack(found)
+
+
+def _written(name: str, photo: Photo, picture: np.ndarray, number: int) -> dict[str, list[str]]:
+    """A photo's captions by language: people's own, or made from what is known of it."""
+    if photo.captions:
+        return {"en": list(photo.captions)}
+    rng = random.Random(number)
+    if name == "scenes":
+        shown = scene_captions.traits(photo.label, picture)
+        return {
+            code: [scene_captions.caption(photo.label, shown, code, rng) for _ in range(MADE)]
+            for code in scene_captions.LANGUAGES
+        }
+    if name == "tiny_imagenet":
+        label = next(x for x in read_label_set("tiny_imagenet") if x.wnid == photo.label)
+        return {code: [label.name(code), *label.everyday(code)[:1]] for code in LANGUAGES}
+    korean = {label.en: label.ko for label in read_label_set("coco80")}
+    shown = [thing for thing in photo.objects if thing in korean]
+    made: dict[str, list[str]] = {"en": [], "ko": []}
+    for _ in range(MADE if shown else 0):
+        told = rng.sample(shown, min(len(shown), rng.choice((1, 2, 3))))
+        made["en"].append(" and ".join(told))
+        made["ko"].append(", ".join(korean[thing] for thing in told))
+    return made

@@ -1,0 +1,279 @@
+"""Trains VQ-VAEs by recipe: `python -m multimodal train vqvae --recipe NAME`.
+
+The photo recipes learn from every photo at hand, captioned or not; the toybox draws its own.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from multimodal import checkpoint
+from multimodal.clip.image_tower import Normalize, fold_batch_norm
+from multimodal.dalle.image_tokenizer import ImageTokenizer
+from multimodal.dalle.vqvae import Vqvae, VqvaeConfig, perplexity
+from multimodal.data.photos import DataError
+from multimodal.data.sets import load_sets
+from multimodal.data.toybox import Scene, draw, make_scene, on_grid
+from multimodal.progress import Progress
+from multimodal.training import loop
+from multimodal.training.loop import LoopSettings
+from multimodal.training.pixels import PixelCache
+from multimodal.training.recipe import image_start as find_image_start
+from multimodal.training.recipe import need_data, read_recipe
+from multimodal.training.teacher import read_image_start
+
+# sets of large photos are kept a little larger than they are learned, to cut squares out of them
+ROOM = 7 / 6
+CROPPED = ("flickr8k", "coco", "folder")
+FEATURE_LAYERS = (1, 3, 6)  # of MobileNetV2: a half, a quarter and an eighth of the side
+VAL_PHOTOS = 512
+
+
+@dataclass(frozen=True)
+class VqvaeSettings:
+    """What a VQ-VAE recipe learns from.
+
+    Attributes:
+        batch: Pictures per step by set: ``flickr8k``, ``coco``, ``scenes``, ``tiny_imagenet``,
+            ``folder``, ``toybox``; what the data folder lacks is left out.
+        scenes: Toybox scenes, drawn once.
+        on_grid: Share of them in which things lie on the grid of tokens, as the transformer will
+            draw them.
+        foreground: How much more an error within a toybox thing's box weighs.
+        squared: Weight of the squared error of pixels, in units of their variance (the paper's).
+        absolute: Weight of the absolute error.
+        features: Weight of the distance of MobileNetV2's early features.
+    """
+
+    batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
+    scenes: int = 8000
+    on_grid: float = 0.5
+    foreground: float = 0.0
+    squared: float = 1.0
+    absolute: float = 0.0
+    features: float = 0.0
+
+
+class FeatureLoss(nn.Module):
+    """How different two pictures look to the first layers of an ImageNet network.
+
+    Squared distance of the features' directions, as in Zhang et al. 2018 without learned weights.
+    """
+
+    def __init__(self, start: dict[str, Tensor]) -> None:
+        super().__init__()
+        from torchvision.models import mobilenet_v2
+
+        network = mobilenet_v2(weights=None).eval()
+        network.load_state_dict(start)
+        fold_batch_norm(network.features)
+        self.layers = network.features[: max(FEATURE_LAYERS) + 1].requires_grad_(False)
+        self.layers.to(memory_format=torch.channels_last)
+        self.normalize = Normalize()
+
+    def forward(self, made: Tensor, true: Tensor) -> Tensor:
+        """Mean distance of two batches (batch, 3, side, side) in 0..1."""
+        with torch.no_grad():
+            wanted = self._features(true)
+        seen = self._features(made)
+        return sum((a - b).square().sum(1).mean() for a, b in zip(seen, wanted, strict=True))
+
+    def _features(self, pixels: Tensor) -> list[Tensor]:
+        x, found = self.normalize(pixels).contiguous(memory_format=torch.channels_last), []
+        for i, layer in enumerate(self.layers):
+            x = layer(x)
+            if i in FEATURE_LAYERS:
+                found.append(F.normalize(x.float(), dim=1))
+        return found
+
+
+class VqvaeObjective(nn.Module):
+    """Reconstruction and commitment."""
+
+    def __init__(
+        self, vqvae: Vqvae, settings: VqvaeSettings, features: FeatureLoss | None = None
+    ) -> None:
+        super().__init__()
+        self.vqvae, self.settings = vqvae, settings
+        self.looks = [features]  # in a list: its frozen weights are no part of the model
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its parts for `pixels`, (batch, 3, side, side) uint8."""
+        true = batch["pixels"].float() / 255
+        true = true.contiguous(memory_format=torch.channels_last)
+        made, ids, commitment = self.vqvae(true)
+        error = 4 * (made - true)  # the scale at which pixels have about variance 1
+        squared = error.square()
+        parts = {"mse": squared.mean() / 16, "commitment": commitment}
+        loss = self.settings.squared * squared + self.settings.absolute * error.abs()
+        if "foreground" in batch:
+            weight = 1 + self.settings.foreground * batch["foreground"]
+            loss = loss * weight / weight.mean()
+        loss = loss.mean() + commitment
+        if self.looks[0] is not None:
+            parts["features"] = self.looks[0](made, true)
+            loss = loss + self.settings.features * parts["features"]
+        counts = torch.bincount(ids.flatten(), minlength=self.vqvae.config.codes)
+        parts["perplexity"] = torch.tensor(perplexity(counts))
+        return loss, parts
+
+
+class VqvaeTask:
+    """Batches, validation and export of a VQ-VAE for the training loop."""
+
+    def __init__(
+        self,
+        settings: VqvaeSettings,
+        config: VqvaeConfig,
+        seed: int = 0,
+        *,
+        data: Path | None = None,
+        cache: Path | None = None,
+        image_start: Path | None = None,
+        init: str = "",
+    ) -> None:
+        self.settings, self.config, self.seed = settings, config, seed
+        self.data, self.cache, self.image_start, self.init = data, cache, image_start, init
+
+    def prepare(self) -> Iterator[Progress]:
+        """Draws scenes or decodes photos, and builds the model."""
+        self.pictures: dict[str, np.ndarray] = {}
+        if self.settings.batch.get("toybox"):
+            yield from self._draw()
+        else:
+            yield from self._decode()
+        torch.manual_seed(self.seed)
+        if self.init:
+            vqvae = ImageTokenizer.load(self.init).vqvae.requires_grad_(True)
+            self.config = vqvae.config
+        else:
+            vqvae = Vqvae(self.config)
+        features = (
+            FeatureLoss(read_image_start(self.image_start)) if self.settings.features else None
+        )
+        vqvae.to(memory_format=torch.channels_last)
+        self.model = VqvaeObjective(vqvae.train(), self.settings, features)
+
+    def _draw(self) -> Iterator[Progress]:
+        side, count = self.config.image_size, self.settings.scenes
+        drawn = np.zeros((count + VAL_PHOTOS, side, side, 3), np.uint8)
+        things = np.zeros((count, side, side), bool)
+        for i in range(len(drawn)):
+            split = "train" if i < count else "val"
+            scene = make_scene(self.seed * 1_000_003 + i, split=split)
+            if i < count:
+                if i % 100 < 100 * self.settings.on_grid:
+                    scene = on_grid(scene, self.config.grid)
+                things[i] = _boxes(scene, side)
+            drawn[i] = np.asarray(draw(scene, side))
+            if i % 50 == 49:
+                yield Progress(i + 1, len(drawn), "drawing scenes")
+        self.pictures["toybox"], self.val = drawn[:count], drawn[count:]
+        self.things = things
+
+    def _decode(self) -> Iterator[Progress]:
+        side = self.config.image_size
+        for name, photos in load_sets(self.data).items():
+            if self.settings.batch.get(name):
+                stored = round(side * ROOM) if name in CROPPED else side
+                pixels = PixelCache(self.cache, f"{name}-train", photos, stored)
+                yield from pixels.build()
+                self.pictures[name] = pixels.pixels
+        try:
+            held = load_sets(self.data, "val")
+            photos = [photo for name in CROPPED for photo in held.get(name, ())][:VAL_PHOTOS]
+            photos = photos or [photo for found in held.values() for photo in found][:VAL_PHOTOS]
+        except DataError:
+            photos = []
+        pixels = PixelCache(self.cache, "vqvae-val", photos, side)
+        yield from pixels.build()
+        self.val = pixels.pixels
+
+    def parameter_groups(self) -> list[dict]:
+        return [{"params": list(self.model.parameters())}]
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
+        rng = random.Random(f"{self.seed}/{step}/{rank}")
+        if self.settings.batch.get("toybox"):
+            rows = rng.sample(range(self.settings.scenes), self.settings.batch["toybox"])
+            pixels = torch.from_numpy(self.pictures["toybox"][rows]).permute(0, 3, 1, 2)
+            return {"pixels": pixels, "foreground": torch.from_numpy(self.things[rows])[:, None]}
+        side, views = self.config.image_size, []
+        for name, pictures in self.pictures.items():
+            rows = rng.sample(range(len(pictures)), min(len(pictures), self.settings.batch[name]))
+            for row in sorted(rows):  # in the order of the file
+                picture = pictures[row]
+                room = picture.shape[0] - side
+                top, left = rng.randint(0, room), rng.randint(0, room)
+                view = picture[top : top + side, left : left + side]
+                views.append(view[:, ::-1] if rng.random() < 0.5 else view)
+        return {"pixels": torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2)}
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        from multimodal.evaluation.vqvae import figures
+
+        return figures(model.vqvae, torch.from_numpy(np.array(self.val)).permute(0, 3, 1, 2))
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        checkpoint.save(folder, "vqvae", model.vqvae.config, model.vqvae.state_dict())
+
+
+def _boxes(scene: Scene, side: int) -> np.ndarray:
+    """(side, side) bool, True within the box of some thing."""
+    inside = np.zeros((side, side), bool)
+    for thing in scene.things:
+        left, top, right, bottom = (round(side * edge) for edge in thing.box)
+        inside[max(0, top) : bottom, max(0, left) : right] = True
+    return inside
+
+
+def train(
+    recipe: str,
+    data: Path | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    init: str = "",
+    image_start: Path | None = None,
+    text_start: Path | None = None,
+    cache: Path | None = None,
+) -> Iterator[Progress]:
+    """Trains a VQ-VAE by a recipe; the arguments are those of every family.
+
+    Args:
+        recipe: Name of a recipe, or a TOML file.
+        data: Folder of the data sets; the toybox needs none.
+        out: Working folder; the model ends in its `model/`.
+        resume: Go on after a stop or a kill.
+        init: Checkpoint to go on from.
+        image_start: MobileNetV2's weights for the feature loss.
+        text_start: Not used: a VQ-VAE reads no words.
+        cache: Where decoded photos are kept; None: beside `out`.
+
+    Yields:
+        Progress of preparation and of every step.
+
+    Raises:
+        UserError: if the recipe, the data or a start is missing.
+    """
+    values = read_recipe("vqvae", recipe)
+    settings = LoopSettings(**values.get("loop", {}))
+    out = Path(out or f"runs/vqvae-{Path(recipe).stem}")
+    photos = values["world"] == "photos"
+    task = VqvaeTask(
+        VqvaeSettings(**values.get("task", {})),
+        VqvaeConfig.from_dict(values.get("model", {})),
+        settings.seed,
+        data=need_data(data) if photos else None,
+        cache=cache or out.parent / "cache",
+        image_start=find_image_start(image_start, data or Path()),
+        init=init,
+    )
+    yield from task.prepare()
+    yield from loop.run(task, settings, out, resume=resume)

@@ -1,0 +1,204 @@
+"""The DALL-E recipes from end to end, at a size of seconds."""
+
+import json
+import random
+
+import pytest
+import torch
+from PIL import Image
+
+from multimodal import checkpoint, dalle
+from multimodal.dalle.transformer import DalleConfig
+from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
+from multimodal.data.toybox import draw, full_caption, make_scene
+from multimodal.errors import UserError
+from multimodal.training import dalle as training
+from multimodal.training.loop import LoopSettings
+from multimodal.training.recipe import RECIPES, read_recipe, recipes
+
+RECIPE = """
+world = "{world}"
+[task]
+image_tokenizer = "{vqvae}"
+batch = {{ {name} = 4 }}
+scenes = 12
+views = 2
+vocab_size = 400
+[model]
+text_tokens = 12
+width = 16
+layers = 1
+heads = 2
+[loop]
+steps = 6
+learning_rate = 3e-3
+warmup = 1
+precision = "no"
+save_every = 0
+"""
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(training, "VAL", 6)
+
+
+@pytest.fixture
+def vqvae(tmp_path):
+    torch.manual_seed(0)
+    config = VqvaeConfig(
+        image_size=32, patch=4, widths=(8,), blocks=(0,), decoder_blocks=(0,), codes=20
+    )
+    model = Vqvae(config).train()
+    model(torch.rand(8, 3, 32, 32))
+    checkpoint.save(tmp_path / "vq", "vqvae", config, model.state_dict(), half=False)
+    return tmp_path / "vq"
+
+
+@pytest.fixture
+def recipe(tmp_path, vqvae):
+    file = tmp_path / "tiny.toml"
+    file.write_text(RECIPE.format(world="toybox", vqvae=vqvae, name="toybox"))
+    return file
+
+
+def drain(reports):
+    for _ in reports:
+        pass
+
+
+def curve(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_the_toybox_recipe_leaves_a_model_that_draws(tmp_path, recipe):
+    recipe.write_text(recipe.read_text().replace("steps = 6", "steps = 60"))
+    drain(training.train(str(recipe), out=tmp_path / "out"))
+    log = curve(tmp_path / "out")
+    assert log[-1]["image"] < log[0]["image"] - 0.1
+    assert {"val_toybox", "val_toybox_wrong", "val_toybox_unigram"} <= set(log[-1])
+    model = dalle.load(tmp_path / "out" / "model")
+    *_, last = model.generate("a red boat", 2)
+    assert last.done and last.images[0].size == (32, 32)
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, recipe):
+    drain(training.train(str(recipe), out=tmp_path / "whole"))
+    running = training.train(str(recipe), out=tmp_path / "killed")
+    for progress in running:
+        if progress.done == 3 and progress.total == 6:
+            break
+    running.close()
+    drain(training.train(str(recipe), out=tmp_path / "killed", resume=True))
+    whole, killed = (curve(tmp_path / name) for name in ("whole", "killed"))
+    assert [line["step"] for line in killed] == [1, 2, 3, 4, 5, 6]
+    for a, b in zip(whole, killed, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+
+
+def test_it_trains_on_a_folder_of_pairs(tmp_path, vqvae):
+    data = tmp_path / "pairs"
+    data.mkdir()
+    for i in range(6):
+        draw(make_scene(i), 48).save(data / f"{i}.jpg")
+        (data / f"{i}.txt").write_text("a red boat\n빨간 배\n")
+    recipe = tmp_path / "pairs.toml"
+    recipe.write_text(RECIPE.format(world="photos", vqvae=vqvae, name="folder"))
+    drain(training.train(str(recipe), data, tmp_path / "out"))
+    assert len(curve(tmp_path / "out")) == 6
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"name\.jpg"):
+        drain(training.train(str(recipe), tmp_path / "empty", tmp_path / "other"))
+
+
+def test_it_goes_on_from_a_checkpoint_but_not_of_other_tokens(tmp_path, recipe, vqvae):
+    drain(training.train(str(recipe), out=tmp_path / "out"))
+    first = str(tmp_path / "out" / "model")
+    drain(training.train(str(recipe), out=tmp_path / "more", init=first))
+    assert curve(tmp_path / "more")[0]["image"] < curve(tmp_path / "out")[0]["image"]
+
+
+def test_a_step_reads_captions_and_leaves_some_out(tmp_path, recipe):
+    task = training.DalleTask(
+        training.DalleSettings(**read_recipe("dalle", str(recipe))["task"], dropout=0.5),
+        DalleConfig(text_tokens=12, width=16, layers=1, heads=2),
+        cache=tmp_path / "cache",
+    )
+    drain(task.prepare())
+    batches = [task.batch(step) for step in range(20)]
+    text = torch.cat([b["text"] for b in batches])
+    empty = task.captions([""])[0]
+    share = float((text == empty).all(1).double().mean())
+    assert 0.3 < share < 0.7
+    assert all(torch.equal(task.batch(3)[k], batches[3][k]) for k in batches[3])
+    assert torch.equal(batches[0]["image"], batches[0]["read"])
+    assert batches[0]["image"].shape == (4, 64)
+    said = task.ids["toybox"][0]
+    drawn = {tuple(task._caption(said, random.Random(i))) for i in range(60)}
+    assert tuple(said["en"][0]) in drawn and tuple(said["ko"][0]) in drawn
+
+
+def test_tokens_are_made_once(tmp_path, recipe):
+    drain(training.train(str(recipe), out=tmp_path / "out"))
+    notes = {p.note for p in training.train(str(recipe), out=tmp_path / "again") if p.note}
+    assert not any("tokens of" in note for note in notes)
+
+
+def test_the_objective_weighs_one_part_text_to_seven_parts_image():
+    torch.manual_seed(0)
+    model = training.Dalle(DalleConfig(30, 4, codes=10, grid=3, width=8, layers=1, heads=2))
+    batch = {"text": torch.randint(0, 34, (2, 5)), "image": torch.randint(0, 10, (2, 9))}
+    batch["read"] = batch["image"]
+    loss, parts = training.DalleObjective(model, 7.0)(batch)
+    assert float(loss) == pytest.approx(float(parts["text"] + 7 * parts["image"]) / 8)
+
+
+def test_nats_of_an_even_model_are_those_of_chance():
+    model = training.Dalle(DalleConfig(30, 4, codes=10, grid=3, width=8, layers=1, heads=2))
+    torch.nn.init.zeros_(model.image_head.weight)
+    nats = training.nats(model, torch.zeros(40, 5).long(), torch.randint(0, 10, (40, 9)))
+    assert nats == pytest.approx(2.302585, abs=1e-4)
+
+
+def test_the_lectures_experiment_runs_a_few_steps(tmp_path):
+    """`dalle-coco-256` at its own size: 256 text tokens, 1,024 image tokens, 100 M parameters."""
+    values = read_recipe("dalle", "coco-256")
+    config = DalleConfig.from_dict(values["model"])
+    with torch.device("meta"):
+        size = sum(p.numel() for p in training.Dalle(config).parameters())
+    assert config.text_tokens == 256 and config.image_tokens == 1024 and config.codes <= 16384
+    assert 80e6 < size < 130e6
+    vqvae = VqvaeConfig.from_dict(read_recipe("vqvae", "coco-256")["model"])
+    assert vqvae.image_size == 256 and vqvae.grid == 32 and vqvae.codes == config.codes
+    torch.manual_seed(0)
+    checkpoint.save(tmp_path / "vq", "vqvae", vqvae, Vqvae(vqvae).state_dict())
+    data = tmp_path / "pairs"
+    data.mkdir()
+    for i in range(2):
+        Image.new("RGB", (320, 256), (90 * i, 120, 60)).save(data / f"{i}.jpg")
+        (data / f"{i}.txt").write_text(full_caption(make_scene(i), "ko"))
+    text = (RECIPES / "dalle-coco-256.toml").read_text()
+    text = text.replace('"vqvae-coco-256"', f'"{tmp_path / "vq"}"')
+    text = _set(text, steps=2, warmup=1, accumulate=1, views=1).replace("coco = ", "folder = ")
+    recipe = tmp_path / "few.toml"
+    recipe.write_text(_set(text, batch="{ folder = 1 }"))
+    drain(training.train(str(recipe), data, tmp_path / "out"))
+    log = curve(tmp_path / "out")
+    assert len(log) == 2 and log[1]["image"] < log[0]["image"]
+
+
+def _set(text, **values):
+    lines = []
+    for line in text.splitlines():
+        name = line.split(" = ")[0]
+        lines.append(f"{name} = {values[name]}" if name in values else line)
+    return "\n".join(lines)
+
+
+def test_every_recipe_can_be_read():
+    for name in recipes("dalle"):
+        values = read_recipe("dalle", name)
+        LoopSettings(**values["loop"])
+        training.DalleSettings(**values["task"])
+        DalleConfig.from_dict(values["model"])
+    assert {"toybox", "photos", "photos-gpu", "coco-256"} <= set(recipes("dalle"))
