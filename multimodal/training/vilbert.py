@@ -1,0 +1,220 @@
+"""Trains ViLBERT by recipe: the losses that both worlds share, and the way to their tasks.
+
+- answers: binary cross-entropy over all answers, with soft targets, summed as in the paper's code
+- words: what was hidden of a caption, cross-entropy
+- regions: what a hidden region shows, Kullback-Leibler divergence from a class distribution
+- alignment: does the caption belong to the picture, also against captions that nearly fit
+
+Words and regions count only where caption and picture belong together, and each loss is a mean
+over what there is to guess, which may be nothing.
+"""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from multimodal import checkpoint
+from multimodal.progress import Progress
+from multimodal.text.tokenizer import TextTokenizer
+from multimodal.training import loop
+from multimodal.training.loop import LoopSettings
+from multimodal.training.masking import IGNORED
+from multimodal.training.recipe import need_data
+from multimodal.vilbert.answering import VisualQuestionAnswerer
+from multimodal.vilbert.config import VilbertConfig
+from multimodal.vilbert.model import Vilbert
+
+
+def answer_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy (questions, answers), summed over answers, mean over questions."""
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / max(
+        len(targets), 1
+    )
+
+
+def word_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of hidden words, (words, vocabulary) and (words,); 0 where none is hidden."""
+    return F.cross_entropy(logits, targets, reduction="sum") / max(len(targets), 1)
+
+
+def region_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Divergence KL(target || prediction) of hidden regions, both (regions, concepts); 0 where
+    none is hidden."""
+    return F.kl_div(logits.log_softmax(-1), targets, reduction="sum") / max(len(targets), 1)
+
+
+def alignment_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Binary cross-entropy of judged captions, both (captions,); 0 where none is judged."""
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / max(
+        len(targets), 1
+    )
+
+
+class VilbertObjective(nn.Module):
+    """The model with its losses, as the training loop wants it.
+
+    A batch holds pictures: `pixels` (pictures, 3, side, side) uint8, or `features`
+    (pictures, regions, region_features) with `boxes` and `region_mask`; and of these kinds of
+    texts what the recipe uses:
+
+    - questions: `question_ids`, `question_mask`, `question_picture` (questions,), -1 where the
+      question has no picture, and `question_targets` (questions, answers)
+    - captions: `caption_ids` with words hidden, `caption_mask`, `caption_picture`, `aligned`
+      and `judged` (captions,) bool, `words` (captions, tokens) targets or `IGNORED`, `seen` and
+      `guessed` (captions, regions) bool, `concepts` (pictures, regions, concepts) shares
+    """
+
+    def __init__(
+        self, model: Vilbert, weights: dict[str, float] | None = None, rows: int = 128
+    ) -> None:
+        """Wraps a model.
+
+        Args:
+            model: The model to train.
+            weights: Weight of each loss; what is not named counts 1.
+            rows: Questions of like length that share a pass.
+        """
+        super().__init__()
+        self.model, self.rows = model, rows
+        self.weights = weights or {}
+
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        features, boxes, mask = self._pictures(batch)
+        losses: dict[str, Tensor] = {}
+        if "question_ids" in batch:
+            losses["answers"] = self._answers(batch, features, boxes, mask)
+        if "caption_ids" in batch:
+            losses |= self._captions(batch, features, boxes, mask)
+        total = sum(self.weights.get(name, 1.0) * loss for name, loss in losses.items())
+        return total, {name: loss.detach() for name, loss in losses.items()}
+
+    def _pictures(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Regions of the batch's pictures, and last those of a blank one."""
+        if "pixels" in batch:
+            pixels = batch["pixels"].float() / 255
+            features = self.model.grid(pixels.contiguous(memory_format=torch.channels_last))
+            boxes, mask = batch["boxes"], torch.ones_like(features[..., 0], dtype=torch.bool)
+            boxes = boxes.expand(len(features), -1, -1)
+        else:
+            features, boxes, mask = batch["features"], batch["boxes"], batch["region_mask"]
+        return (
+            F.pad(features.float(), (0, 0, 0, 0, 0, 1)),
+            F.pad(boxes, (0, 0, 0, 0, 0, 1)),
+            F.pad(mask, (0, 0, 0, 1), value=False),
+        )
+
+    def _answers(
+        self, batch: dict[str, Tensor], features: Tensor, boxes: Tensor, mask: Tensor
+    ) -> Tensor:
+        ids, words = batch["question_ids"], batch["question_mask"]
+        picture = batch["question_picture"] % len(features)  # -1 is the blank one, the last
+        lengths, loss = words.sum(1), features.new_zeros(())
+        for rows in lengths.argsort().split(self.rows):
+            longest = int(lengths[rows[-1]])
+            wanted, index = picture[rows].unique(return_inverse=True)
+            out = self.model(
+                ids[rows, :longest],
+                words[rows, :longest],
+                features[wanted],
+                boxes[wanted],
+                region_mask=mask[wanted],
+                picture=index,
+            )
+            targets = batch["question_targets"][rows]
+            loss = loss + len(rows) * answer_loss(self.model.answer_logits(out).float(), targets)
+        return loss / max(len(ids), 1)
+
+    def _captions(
+        self, batch: dict[str, Tensor], features: Tensor, boxes: Tensor, mask: Tensor
+    ) -> dict[str, Tensor]:
+        picture, aligned, judged = (batch[key] for key in ("caption_picture", "aligned", "judged"))
+        out = self.model(
+            batch["caption_ids"],
+            batch["caption_mask"],
+            features[picture],
+            boxes[picture],
+            region_mask=mask[picture],
+            seen=batch["seen"],
+        )
+        hidden = (batch["words"] != IGNORED) & aligned[:, None]
+        guessed = batch["guessed"] & aligned[:, None]
+        words = self.model.word_logits(out.words[hidden]).float()
+        regions = self.model.region_logits(out.regions[:, 1:][guessed]).float()
+        return {
+            "words": word_loss(words, batch["words"][hidden]),
+            "regions": region_loss(regions, batch["concepts"][picture][guessed].float()),
+            "alignment": alignment_loss(
+                self.model.alignment_logits(out).float()[judged], aligned[judged].float()
+            ),
+        }
+
+
+def as_answerer(objective: VilbertObjective, tokenizer: TextTokenizer) -> VisualQuestionAnswerer:
+    """A copy of the model in training, on the CPU, for measuring it as it will be used."""
+    model = copy.deepcopy(objective.model).float().cpu()
+    return VisualQuestionAnswerer(model, tokenizer, "training", "training")
+
+
+def save_vilbert(objective: VilbertObjective, tokenizer: TextTokenizer, folder: Path) -> None:
+    """Writes the model in training as a checkpoint folder."""
+    model = objective.model
+    checkpoint.save(
+        folder, "vilbert", model.config, model.state_dict(), tokenizer=tokenizer.to_json()
+    )
+
+
+def train(
+    recipe: dict,
+    data: Path | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    init: str = "",
+    text_start: Path | None = None,
+    cache: Path | None = None,
+) -> Iterator[Progress]:
+    """Trains by a recipe.
+
+    Args:
+        recipe: A recipe's tables: ``world``, ``task``, ``model``, ``loop``.
+        data: Folder of the data sets; the toybox needs none.
+        out: Working folder; the model ends in its `model/`.
+        resume: Go on after a stop or a kill.
+        init: Checkpoint to go on from, instead of the recipe's own.
+        text_start: Folder of a BERT for the language stream; None: the text tower of the CLIP
+            model that the recipe starts from.
+        cache: Where regions of photos are kept; None: beside `out`.
+
+    Yields:
+        Progress of preparation and of every step.
+
+    Raises:
+        UserError: if the recipe, the data or a start is missing.
+    """
+    settings = LoopSettings(**recipe.get("loop", {}))
+    config = VilbertConfig.from_dict(recipe.get("model", {}))
+    out = Path(out or f"runs/vilbert-{recipe['world']}")
+    values = {**recipe.get("task", {}), **({"init": init} if init else {})}
+    if recipe["world"] == "toybox":
+        from multimodal.training.vilbert_toybox import ToyboxSettings, ToyboxTask
+
+        tokenizer = out / "model" / checkpoint.TOKENIZER
+        written = tokenizer if resume and tokenizer.is_file() else None
+        task = ToyboxTask(ToyboxSettings(**values), config, settings.seed, written)
+    else:
+        from multimodal.training.vilbert_photos import PhotoSettings, PhotoTask
+
+        task = PhotoTask(
+            PhotoSettings(**values),
+            config,
+            need_data(data),
+            Path(cache or out.parent / "cache"),
+            text_start,
+            settings.seed,
+        )
+    yield from task.prepare()
+    yield from loop.run(task, settings, out, resume=resume)

@@ -1,0 +1,384 @@
+"""ViLBERT's losses on cases by hand, and its recipes from end to end at a size of seconds."""
+
+import json
+import shutil
+import tomllib
+
+import numpy as np
+import pytest
+import torch
+
+from multimodal import checkpoint, vilbert
+from multimodal.clip.dual import DualEncoderClip
+from multimodal.clip.model import ClipConfig, DualEncoder
+from multimodal.data.toybox import draw, make_scene
+from multimodal.errors import UserError
+from multimodal.text.encoder import TextConfig
+from multimodal.text.tokenizer import MASK, TextTokenizer, train_wordpiece
+from multimodal.training import vilbert as training
+from multimodal.training.loop import LoopSettings
+from multimodal.training.masking import IGNORED, add_captions, hide_regions, hide_words
+from multimodal.training.recipe import RECIPES
+from multimodal.training.vilbert_photos import PhotoSettings, english_part
+from multimodal.training.vilbert_toybox import CONCEPTS, ToyboxSettings, concept_shares
+from multimodal.vilbert.config import VilbertConfig, VisionConfig
+from multimodal.vilbert.model import Vilbert
+from multimodal.vilbert.regions import giveaways, grid_boxes
+
+MODEL = {
+    "co_text": [1, 2],
+    "co_vision": [1, 1],
+    "co_width": 16,
+    "co_heads": 2,
+    "fusion_width": 32,
+    "image_size": 32,
+    "text": {"width": 32, "layers": 2, "heads": 2, "hidden": 64, "max_tokens": 96},
+    "vision": {"width": 32, "layers": 1, "heads": 2, "hidden": 64},
+}
+TOYBOX = {
+    "world": "toybox",
+    "task": {
+        "image_start": "",
+        "scenes": 80,
+        "val_scenes": 40,
+        "batch": 8,
+        "questions": 24,
+        "captions": 8,
+        "vocab_size": 400,
+    },
+    "model": MODEL
+    | {
+        "image_tower": "conv",
+        "image_width": 4,
+        "rows": 4,
+        "columns": 4,
+        "region_features": 32,
+        "languages": ["en", "ko"],
+    },
+    "loop": {"steps": 6, "learning_rate": 2e-3, "warmup": 2, "precision": "no"},
+}
+
+
+def drain(reports):
+    for _ in reports:
+        pass
+
+
+def curve(out):
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+# --- what is hidden ----------------------------------------------------------------------------
+
+
+def test_words_are_hidden_as_bert_hides_them():
+    rng = np.random.default_rng(0)
+    ids, mask = torch.full((400, 50), 9), torch.ones(400, 50, dtype=torch.bool)
+    ids[:, 0], mask[:, 40:] = 2, False
+    shown, targets = hide_words(ids, mask, 5, 4, 1000, rng)
+    guessed = targets != IGNORED
+    assert not guessed[:, 0].any() and not guessed[:, 40:].any()
+    assert torch.equal(targets[guessed], ids[guessed])
+    assert torch.equal(shown[~guessed], ids[~guessed])
+    assert guessed[:, 1:40].float().mean() == pytest.approx(0.15, abs=0.01)
+    masked, same = (shown[guessed] == 4).float().mean(), (shown[guessed] == 9).float().mean()
+    assert masked == pytest.approx(0.8, abs=0.03) and same == pytest.approx(0.1, abs=0.02)
+
+
+def test_hidden_regions_are_hidden_with_all_that_give_them_away():
+    boxes = grid_boxes(8, 8)
+    centres, near = (boxes[:, :2] + boxes[:, 2:4]) / 2, giveaways(boxes, "grid")
+    mask, rng, whole = torch.ones(64, dtype=torch.bool), np.random.default_rng(0), 0
+    for _ in range(200):
+        seen, guessed = hide_regions(centres, near, mask, rng)
+        assert guessed.sum() == 10  # 15 % of 64
+        if seen.all():
+            whole += 1
+        else:
+            assert not seen[near[guessed].any(0)].any() and seen.any()
+    assert 8 <= whole <= 35  # one of ten
+    nothing = torch.zeros(64, dtype=torch.bool)
+    seen, guessed = hide_regions(centres, near, nothing, rng)
+    assert not seen.any() and not guessed.any()
+
+
+def test_a_caption_is_for_guessing_or_for_judging(tiny_tokenizer):
+    boxes, batch = grid_boxes(4, 4)[None], {}
+    ids = tiny_tokenizer.ids(["a big blue house under a yellow sun"] * 30)
+    kinds = ["hidden", "fits", "not"] * 10
+    add_captions(
+        batch,
+        tiny_tokenizer,
+        ids,
+        kinds,
+        torch.zeros(30, dtype=torch.long),
+        torch.ones(1, 16, dtype=torch.bool),
+        boxes,
+        giveaways(boxes[0], "grid")[None],
+        np.random.default_rng(0),
+    )
+    hidden = torch.tensor([kind == "hidden" for kind in kinds])
+    assert torch.equal(batch["judged"], ~hidden)
+    assert batch["aligned"].tolist() == [kind != "not" for kind in kinds]
+    assert (batch["words"][~hidden] == IGNORED).all() and (batch["words"] != IGNORED).any()
+    assert batch["seen"][~hidden].all() and not batch["guessed"][~hidden].any()
+    mask_id = tiny_tokenizer.vocab()[MASK]
+    assert not (batch["caption_ids"][~hidden] == mask_id).any()
+
+
+# --- losses ------------------------------------------------------------------------------------
+
+
+def test_losses_on_cases_by_hand():
+    logits = torch.zeros(2, 3)
+    assert training.answer_loss(logits, torch.zeros(2, 3)).item() == pytest.approx(3 * 0.693147)
+    soft = torch.tensor([[0.3, 1.0, 0.0]])
+    best = torch.logit(soft, eps=1e-6)
+    entropy = -(0.3 * np.log(0.3) + 0.7 * np.log(0.7))
+    assert training.answer_loss(best, soft).item() == pytest.approx(entropy, abs=1e-4)
+    assert training.word_loss(torch.zeros(2, 8), torch.tensor([1, 5])).item() == pytest.approx(
+        np.log(8)
+    )
+    share = torch.tensor([[0.5, 0.25, 0.25]])
+    assert training.region_loss(share.log(), share).item() == pytest.approx(0, abs=1e-6)
+    expected = np.log(3) - 1.5 * np.log(2)  # the entropies of guessing and of knowing
+    assert training.region_loss(torch.zeros(1, 3), share).item() == pytest.approx(expected)
+
+
+def test_nothing_to_guess_costs_nothing():
+    empty = torch.zeros(0, 5, requires_grad=True)
+    for loss in (
+        training.word_loss(empty, torch.zeros(0, dtype=torch.long)),
+        training.region_loss(empty, torch.zeros(0, 5)),
+        training.answer_loss(empty, torch.zeros(0, 5)),
+        training.alignment_loss(empty[:, 0], torch.zeros(0)),
+    ):
+        assert loss.item() == 0
+        loss.backward()
+
+
+@pytest.fixture
+def objective(tiny_tokenizer):
+    torch.manual_seed(0)
+    text = {**MODEL["text"], "vocab_size": tiny_tokenizer.vocab_size}
+    config = VilbertConfig.from_dict(
+        TOYBOX["model"]
+        | {"text": text, "concepts": ["a", "b"], "answers": ["0", "1", "2", "3"], "dropout": 0.0}
+    )
+    return training.VilbertObjective(Vilbert(config))
+
+
+def caption_batch(tiny_tokenizer, **changes):
+    ids, mask = tiny_tokenizer(["a red boat", "a blue house", "the yellow sun"])
+    words = torch.full_like(ids, IGNORED)
+    words[:, 1] = ids[:, 1]
+    torch.manual_seed(1)
+    return {
+        "features": torch.rand(2, 16, 32),
+        "boxes": grid_boxes(4, 4).expand(2, -1, -1),
+        "region_mask": torch.ones(2, 16, dtype=torch.bool),
+        "caption_ids": ids,
+        "caption_mask": mask,
+        "caption_picture": torch.tensor([0, 1, 0]),
+        "aligned": torch.tensor([True, True, False]),
+        "judged": torch.tensor([True, False, True]),
+        "words": words,
+        "seen": torch.ones(3, 16, dtype=torch.bool),
+        "guessed": torch.eye(16, dtype=torch.bool)[:3],
+        "concepts": torch.full((2, 16, 2), 0.5),
+        **changes,
+    }
+
+
+def test_masked_losses_do_not_count_on_a_mismatched_pair(objective, tiny_tokenizer):
+    batch = caption_batch(tiny_tokenizer)
+    _, before = objective(batch)
+    batch["words"][2], batch["guessed"][2] = 7, True  # the third caption does not fit
+    _, after = objective(batch)
+    assert after["words"] == before["words"] and after["regions"] == before["regions"]
+    batch["words"][0, 2] = 7
+    assert objective(batch)[1]["words"] != before["words"]
+
+
+def test_captions_with_nothing_hidden_and_with_everything_hidden(objective, tiny_tokenizer):
+    none = torch.zeros(3, 16, dtype=torch.bool)
+    batch = caption_batch(tiny_tokenizer, guessed=none)
+    batch["words"][:] = IGNORED
+    total, parts = objective(batch)
+    assert parts["words"] == 0 and parts["regions"] == 0 and torch.isfinite(total)
+    batch = caption_batch(tiny_tokenizer, guessed=~none, seen=none)
+    batch["words"] = batch["caption_ids"]
+    total, parts = objective(batch)
+    total.backward()
+    assert torch.isfinite(total) and parts["regions"] > 0
+    assert all(torch.isfinite(p.grad).all() for p in objective.parameters() if p.grad is not None)
+
+
+def test_it_learns_a_handful_of_questions_by_heart(objective, tiny_tokenizer):
+    torch.manual_seed(0)
+    texts = ["a red boat", "a blue house"] * 4
+    ids, mask = tiny_tokenizer(texts)
+    batch = {
+        "features": torch.rand(4, 16, 32),
+        "boxes": grid_boxes(4, 4).expand(4, -1, -1),
+        "region_mask": torch.ones(4, 16, dtype=torch.bool),
+        "question_ids": ids,
+        "question_mask": mask,
+        "question_picture": torch.tensor([0, 0, 1, 1, 2, 2, -1, -1]),
+        "question_targets": torch.eye(4)[[0, 1, 2, 3, 1, 0, 3, 2]],
+    }
+    optimizer = torch.optim.AdamW(objective.parameters(), 3e-3)
+    for _ in range(150):
+        loss, _ = objective(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+
+
+# --- the toybox --------------------------------------------------------------------------------
+
+
+def test_what_a_region_of_a_scene_shows():
+    scene = make_scene(3)
+    shares = concept_shares(scene, grid_boxes(8, 8))
+    assert shares.shape == (64, len(CONCEPTS))
+    assert torch.allclose(shares.sum(1), torch.ones(64), atol=1e-5)
+    thing = scene.things[0]
+    cell = int(thing.y * 8) * 8 + int(thing.x * 8)
+    assert shares[cell, CONCEPTS.index(thing.kind)] > 0.3
+    far = [c for c in range(64) if shares[c, CONCEPTS.index(scene.background)] == 1]
+    assert far
+
+
+def test_the_toybox_recipe_learns_resumes_and_leaves_a_model(tmp_path):
+    recipe = {**TOYBOX, "loop": {**TOYBOX["loop"], "save_every": 0.0}}
+    for progress in training.train(recipe, out=tmp_path / "whole"):
+        if progress.done == 3 and "loss" in progress.note:  # what a kill here would leave
+            shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
+    log = curve(tmp_path / "whole")
+    assert len(log) == 6 and log[-1]["loss"] < log[0]["loss"]
+    assert {"val_accuracy", "val_question_only", "val_held_out", "val_worst_type"} <= set(log[-1])
+    drain(training.train(recipe, out=tmp_path / "stopped", resume=True))
+    again = [row["loss"] for row in curve(tmp_path / "stopped")]
+    assert again == pytest.approx([row["loss"] for row in log], abs=1e-4)
+    model = vilbert.load(str(tmp_path / "stopped" / "model"))
+    assert model.languages == ("en", "ko") and {"yes", "예", "red"} <= set(model.answers)
+    assert len(model.answer(draw(make_scene(1), 64), "이것은 무엇인가요?")) == 5
+
+
+# --- photos ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start(tmp_path):
+    """A tiny CLIP model to start from."""
+    words = ["a red boat on the sea", "is there a cat?", "two green trees", "빨간 배", "파란 집"]
+    tokenizer = TextTokenizer(train_wordpiece(words, 200), 24)
+    text = TextConfig(tokenizer.vocab_size, 32, 2, 2, 64, 24)
+    config = ClipConfig("conv", 4, 32, 16, 16, ("en", "ko"), text)
+    torch.manual_seed(0)
+    state = DualEncoder(config).state_dict()
+    checkpoint.save(tmp_path / "clip", "clip", config, state, tokenizer=tokenizer.to_json())
+    return tmp_path / "clip"
+
+
+@pytest.fixture
+def data(tmp_path):
+    """COCO in small: six drawings, captions, objects, questions of both splits."""
+    root = tmp_path / "coco"
+    (root / "annotations").mkdir(parents=True)
+    for split in ("train", "val"):
+        (root / split).mkdir()
+        images = [{"id": i, "file_name": f"{i:012}.jpg"} for i in range(1, 7)]
+        for image in images:
+            draw(make_scene(image["id"]), 48).save(root / split / image["file_name"])
+        told = ["a red boat", "a red boat", "a blue boat", "a blue boat", "a green car"]
+        captions = [{"image_id": i, "caption": text} for i, text in enumerate(told, 1)]
+        objects = {str(i): ["boat"] if i < 4 else ["cat"] for i in range(1, 7)}
+        asked = [
+            {"image_id": i, "question_id": i, "question": "is there a boat?"} for i in range(1, 7)
+        ]
+        answers = [
+            {
+                "image_id": i,
+                "question_id": i,
+                "answers": [{"answer": "yes" if i < 4 else "no"}] * 10,
+            }
+            for i in range(1, 7)
+        ]
+        for name, body in (
+            ("captions", {"images": images, "annotations": captions}),
+            ("objects", objects),
+            ("questions", {"questions": asked}),
+            ("answers", {"annotations": answers}),
+        ):
+            (root / "annotations" / f"{name}_{split}.json").write_text(json.dumps(body))
+    return tmp_path
+
+
+def photo_recipe(start, **task):
+    return {
+        "world": "photos",
+        "task": {"start": str(start), "captions": 8, **task},
+        "model": {
+            **TOYBOX["model"],
+            "text": {**MODEL["text"], "max_tokens": 16},
+            "languages": ["en"],
+        },
+        "loop": {"steps": 2, "warmup": 1, "precision": "no"},
+    }
+
+
+def test_the_photo_recipes_pretrain_and_fine_tune(tmp_path, start, data):
+    drain(training.train(photo_recipe(start), data, tmp_path / "first"))
+    log = curve(tmp_path / "first")
+    assert {"words", "regions", "alignment"} <= set(log[0]) and "answers" not in log[0]
+    assert 0 <= log[-1]["val_aligned"] <= 100
+    clip = DualEncoderClip.load(start)
+    tower = vilbert.load(str(tmp_path / "first" / "model")).model.image_tower
+    for name, tensor in clip.encoder.image_tower.state_dict().items():
+        assert torch.allclose(tower.state_dict()[name].float(), tensor.float(), atol=1e-2)
+
+    questions = {"human": 4, "objects": 2, "captions": 2}
+    recipe = photo_recipe(start, questions=questions, answers=2)
+    drain(training.train(recipe, data, tmp_path / "second", init=str(tmp_path / "first" / "model")))
+    log = curve(tmp_path / "second")
+    assert {"answers", "words"} <= set(log[0]) and {"val_soft", "val_all"} <= set(log[-1])
+    model = vilbert.load(str(tmp_path / "second" / "model"))
+    assert model.answers == ("no", "yes") and model.languages == ("en",)
+    assert len(list((tmp_path / "cache").glob("regions-coco-train-*.features"))) == 1  # kept
+
+
+def test_what_is_wrong_with_data_or_recipe_is_said(tmp_path, start, data):
+    with pytest.raises(UserError, match="--data"):
+        drain(training.train(photo_recipe(start)))
+    with pytest.raises(UserError, match="questions names 'web'"):
+        drain(training.train(photo_recipe(start, questions={"web": 1}), data, tmp_path / "out"))
+    with pytest.raises(UserError, match="no question of the source 'text'"):
+        drain(training.train(photo_recipe(start, questions={"text": 1}), data, tmp_path / "out"))
+    with pytest.raises(UserError, match="Too few scenes"):
+        few = {**TOYBOX, "task": {**TOYBOX["task"], "scenes": 10, "batch": 64}}
+        drain(training.train(few, out=tmp_path / "out"))
+
+
+def test_korean_pieces_go_and_english_rows_stay(start):
+    tokenizer = DualEncoderClip.load(start).tokenizer
+    text, rows = english_part(tokenizer)
+    own, old = TextTokenizer.from_json(text, 24), tokenizer.vocab()
+    assert 0 < own.vocab_size == len(rows) < tokenizer.vocab_size
+    for piece, row in own.vocab().items():
+        assert rows[row] == old[piece] and not any("가" <= c <= "힣" for c in piece)
+    assert own.pieces("a red boat") == tokenizer.pieces("a red boat")
+
+
+def test_every_recipe_can_be_read():
+    files = [*RECIPES.glob("vilbert-*.toml"), *RECIPES.glob("ablations/vilbert-*.toml")]
+    assert len(files) >= 8
+    for file in files:
+        values = tomllib.loads(file.read_text("utf-8"))
+        LoopSettings(**values["loop"])
+        VilbertConfig.from_dict(values["model"])
+        VisionConfig(**values["model"]["vision"])
+        kind = ToyboxSettings if values["world"] == "toybox" else PhotoSettings
+        kind(**values["task"])
