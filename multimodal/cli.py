@@ -297,8 +297,8 @@ class Train:
     """
 
     family: Annotated[
-        Positional[Literal["clip", "vqvae", "dalle"]],
-        tyro.conf.arg(metavar="{clip,vqvae,dalle}"),
+        Positional[Literal["clip", "vqvae", "dalle", "vilbert", "judge"]],
+        tyro.conf.arg(metavar="{clip,vqvae,dalle,vilbert,judge}"),
     ]
     recipe: Name
     data: SomeFolder = None
@@ -313,12 +313,15 @@ class Train:
         """Trains, with a progress bar."""
         from importlib import import_module
 
-        family = import_module(f"multimodal.training.{self.family}")
+        from multimodal.training.recipe import MODULES, read_recipe
+
+        recipe = read_recipe(self.family, self.recipe)
+        family = import_module(f"multimodal.training.{MODULES[self.family]}")
         show(
             family.train(
-                self.recipe,
+                recipe,
                 self.data,
-                self.out,
+                self.out or Path("runs") / f"{self.family}-{Path(self.recipe).stem}",
                 resume=self.resume,
                 init=self.init,
                 image_start=self.image_start,

@@ -11,12 +11,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from PIL import Image
 
 from multimodal import checkpoint, cli, clip, evaluation, terminal
 from multimodal.clip.zero_shot import Prediction
+from multimodal.dalle.captions import CaptionTokenizer
+from multimodal.dalle.transformer import Dalle, DalleConfig
+from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 from multimodal.errors import UserError
 from multimodal.progress import Progress
+from multimodal.training.recipe import read_recipe
 
 ROOT = Path(cli.__file__).resolve().parent.parent
 
@@ -84,6 +89,16 @@ def test_importing_the_command_line_imports_nothing_heavy():
         (["evaluate", "zero-shot", "--help"], ["--model", "--images", "--classes", "--json"]),
         (["evaluate", "retrieval", "--help"], ["--model", "--images", "--captions", "--json"]),
         (["evaluate", "toybox", "--help"], ["--model", "--seed", "--scenes", "--json"]),
+        (["evaluate", "vqvae", "--help"], ["--model", "--images", "--json"]),
+        (
+            ["evaluate", "dalle", "--help"],
+            ["--model", "--images", "--captions", "--scenes", "--json"],
+        ),
+        (
+            ["generate", "--help"],
+            ["--images", "--seed", "--temperature", "--top-k", "--top-p", "--guidance-scale"],
+        ),
+        (["reconstruct", "--help"], ["--out", "--model"]),
         (["data", "fetch", "--help"], ["coco", "flickr8k", "tiny-imagenet", "--out"]),
     ],
 )
@@ -267,13 +282,6 @@ def fake_evaluation(monkeypatch, name: str, answer: dict) -> list:
             ["DIR", "FILE"],
             {"t2i_r1": 28.1, "median_rank": 4.0, "images": 10, "captions": 50},
         ),
-        (
-            "toybox",
-            "toybox",
-            ["--seed", "7", "--scenes", "20"],
-            [7, 20],
-            {"zero_shot": 99.0, "t2i_r1": 96.5, "held_out": 91.0, "korean_t2i_r1": 95.5},
-        ),
     ],
 )
 def test_evaluate(name, task, options, rest, answer, fake_clip, tmp_path, monkeypatch, capsys):
@@ -293,6 +301,14 @@ def test_evaluate(name, task, options, rest, answer, fake_clip, tmp_path, monkey
     assert all(key in printed for key in answer)
 
 
+def test_evaluate_toybox_hands_the_name_over(tmp_path, monkeypatch, capsys):
+    answer = {"zero_shot": 99.0, "t2i_r1": 96.5, "held_out": 91.0, "korean_t2i_r1": 95.5}
+    given = fake_evaluation(monkeypatch, "toybox", answer)
+    words = ["evaluate", "toybox", "--model", "m", "--seed", "7", "--scenes", "20"]
+    assert cli.main([*words, "--json", str(tmp_path / "f.json")]) == 0
+    assert given == ["m", 7, 20] and json.loads((tmp_path / "f.json").read_text()) == answer
+
+
 def test_train_hands_everything_over_and_shows_progress(monkeypatch, capsys):
     training = importlib.import_module("multimodal.training.clip")
     given = {}
@@ -306,7 +322,7 @@ def test_train_hands_everything_over_and_shows_progress(monkeypatch, capsys):
     words = ["train", "clip", "--recipe", "toybox", "--data", "d", "--out", "o", "--resume"]
     assert cli.main([*words, "--text-start", "t"]) == 0
     assert given == {
-        "recipe": "toybox",
+        "recipe": read_recipe("clip", "toybox"),
         "data": Path("d"),
         "out": Path("o"),
         "resume": True,
@@ -316,6 +332,71 @@ def test_train_hands_everything_over_and_shows_progress(monkeypatch, capsys):
         "cache": None,
     }
     assert "loss 3.5" in capsys.readouterr().err
+
+
+@pytest.fixture
+def drawer(tmp_path):
+    """A VQ-VAE and a DALL-E of random weights, saved side by side."""
+    torch.manual_seed(0)
+    shape = VqvaeConfig(
+        image_size=32, patch=4, widths=(8,), blocks=(0,), decoder_blocks=(0,), codes=20
+    )
+    vqvae = Vqvae(shape).train()
+    vqvae(torch.rand(8, 3, 32, 32))
+    saved = checkpoint.save(tmp_path / "vq", "vqvae", shape, vqvae.state_dict())
+    captions = CaptionTokenizer.train(["a red boat", "빨간 배"], 300, 6)
+    config = DalleConfig(
+        captions.vocab_size, 6, codes=20, grid=8, width=8, layers=1, heads=1,
+        image_tokenizer="vq", fingerprint=saved.fingerprint,
+    )  # fmt: skip
+    tensors = Dalle(config).state_dict()
+    checkpoint.save(tmp_path / "da", "dalle", config, tensors, tokenizer=captions.to_json())
+    return tmp_path
+
+
+def test_generate_draws_files_that_tell_how(drawer, capsys):
+    out, told = drawer / "pictures", drawer / "told.json"
+    words = ["generate", "a red boat", "--model", str(drawer / "da"), "--out", str(out)]
+    assert cli.main([*words, "--images", "2", "--seed", "5", "--json", str(told)]) == 0
+    files = sorted(out.iterdir())
+    assert [file.name for file in files] == ["a-red-boat-5.png", "a-red-boat-6.png"]
+    assert Image.open(files[0]).size == (32, 32)
+    body = json.loads(told.read_text())
+    assert body["prompt"] == "a red boat" and [i["seed"] for i in body["images"]] == [5, 6]
+    first = files[0].read_bytes()
+    assert cli.main([*words, "--images", "1", "--seed", "5"]) == 0
+    assert files[0].read_bytes() == first
+    assert cli.main([*words, "--top-p", "7"]) == 2
+    assert "top_p" in capsys.readouterr().err
+
+
+def test_reconstruct_writes_what_is_left(drawer, photo, capsys):
+    out = drawer / "left.png"
+    words = ["reconstruct", photo, "--model", str(drawer / "vq")]
+    assert cli.main([*words, "--out", str(out)]) == 0
+    assert Image.open(out).size == (32, 32) and "PSNR" in capsys.readouterr().out
+    assert cli.main([*words, "--out", str(drawer / "left.nonsense")]) == 2
+    assert "picture.png" in capsys.readouterr().err
+
+
+def test_a_vqvae_is_measured(drawer, photo, capsys):
+    told = drawer / "told.json"
+    words = [
+        "evaluate",
+        "vqvae",
+        "--model",
+        str(drawer / "vq"),
+        "--images",
+        str(Path(photo).parent),
+    ]
+    assert cli.main([*words, "--json", str(told)]) == 0
+    assert {
+        *("mse", "mse_over_variance", "psnr", "ssim", "perplexity", "codes_used"),
+        "tokens_per_image",
+    } <= set(json.loads(told.read_text()))
+    (drawer / "none").mkdir()
+    assert cli.main([*words[:-1], str(drawer / "none")]) == 2
+    assert cli.main(["evaluate", "toybox", "--model", str(drawer / "vq"), "--scenes", "4"]) == 0
 
 
 def test_data_fetch(monkeypatch, capsys, tmp_path):

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-
 COLDEST = 1e-3  # below it, dividing by the temperature could overflow
 
 

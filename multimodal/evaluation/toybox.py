@@ -32,8 +32,8 @@ def evaluate(name: str, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
         scenes: How many.
 
     Returns:
-        The family's figures: those of `evaluate_clip` below, of `evaluate_toybox` in
-        `evaluation.vqvae` or `evaluation.dalle`.
+        The family's figures: those of `evaluate_clip` below, or of `evaluate_toybox` in
+        `evaluation.vqvae`, `evaluation.dalle` or `evaluation.vqa`.
 
     Raises:
         UserError: if the model is not there or of another family.
@@ -55,7 +55,12 @@ def evaluate(name: str, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
         from multimodal.evaluation.judge import Judge
 
         return evaluate_toybox(dalle.load(name), Judge.load(), seed, scenes)
-    raise checkpoint.CheckpointError(f"{name} holds a {family} model, which draws or sees nothing.")
+    if family == "vilbert":
+        from multimodal import vilbert
+        from multimodal.evaluation.vqa import evaluate_toybox as ask
+
+        return ask(vilbert.load(name), seed, scenes)
+    raise checkpoint.CheckpointError(f"{name} holds a {family}, which cannot be measured this way.")
 
 
 def evaluate_clip(model: ClipModel, seed: int = 0, scenes: int = 1000) -> dict[str, float]:

@@ -9,11 +9,11 @@ from multimodal.progress import Progress
 from multimodal.training import loop
 from multimodal.training.loop import LoopSettings, TrainingError
 from multimodal.training.recipe import image_start as find_image_start
-from multimodal.training.recipe import need_data, read_recipe
+from multimodal.training.recipe import need_data
 
 
 def train(
-    recipe: str,
+    recipe: dict,
     data: Path | None = None,
     out: Path | None = None,
     *,
@@ -26,7 +26,7 @@ def train(
     """Trains by a recipe.
 
     Args:
-        recipe: Name of a recipe, or a TOML file.
+        recipe: Tables of a recipe: `world`, `task`, `model`, `loop`.
         data: Folder of the data sets; the toybox needs none.
         out: Working folder; the model ends in its `model/`.
         resume: Go on after a stop or a kill.
@@ -41,20 +41,19 @@ def train(
     Raises:
         UserError: if the recipe, the data or a start is missing.
     """
-    values = read_recipe("clip", recipe)
-    settings = LoopSettings(**values.get("loop", {}))
-    config = ClipConfig.from_dict(values.get("model", {}))
-    out = Path(out or f"runs/clip-{Path(recipe).stem}")
-    if values["world"] == "toybox":
+    settings = LoopSettings(**recipe.get("loop", {}))
+    config = ClipConfig.from_dict(recipe.get("model", {}))
+    out = Path(out or "runs/clip")
+    if recipe["world"] == "toybox":
         from multimodal.training.clip_toybox import ToyboxSettings, ToyboxTask
 
-        task = ToyboxTask(ToyboxSettings(**values.get("task", {})), config, settings.seed)
+        task = ToyboxTask(ToyboxSettings(**recipe.get("task", {})), config, settings.seed)
     else:
         from multimodal.training.clip_photos import PhotoSettings, PhotoTask
 
         data = need_data(data)
         photo_settings = PhotoSettings(
-            **{**values.get("task", {}), **({"init": init} if init else {})}
+            **{**recipe.get("task", {}), **({"init": init} if init else {})}
         )
         task = PhotoTask(
             photo_settings,

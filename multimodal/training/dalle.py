@@ -22,7 +22,7 @@ from multimodal.data.sets import load_sets
 from multimodal.progress import Progress
 from multimodal.training import loop
 from multimodal.training.loop import LoopSettings, TrainingError
-from multimodal.training.recipe import need_data, read_recipe
+from multimodal.training.recipe import need_data
 from multimodal.training.tokens import TokenSet, TokenStore
 
 VAL = 384  # pictures of each set that validation looks at
@@ -260,7 +260,7 @@ def nats(dalle: Dalle, text: Tensor, image: Tensor) -> float:
 
 
 def train(
-    recipe: str,
+    recipe: dict,
     data: Path | None = None,
     out: Path | None = None,
     *,
@@ -273,7 +273,7 @@ def train(
     """Trains a DALL-E by a recipe; the arguments are those of every family.
 
     Args:
-        recipe: Name of a recipe, or a TOML file.
+        recipe: Tables of a recipe: `world`, `task`, `model`, `loop`.
         data: Folder of the data sets or of `name.jpg` + `name.txt` pairs; the toybox needs none.
         out: Working folder; the model ends in its `model/`.
         resume: Go on after a stop or a kill.
@@ -288,14 +288,13 @@ def train(
     Raises:
         UserError: if the recipe, the data or the VQ-VAE is missing.
     """
-    values = read_recipe("dalle", recipe)
-    settings = LoopSettings(**values.get("loop", {}))
-    out = Path(out or f"runs/dalle-{Path(recipe).stem}")
+    settings = LoopSettings(**recipe.get("loop", {}))
+    out = Path(out or "runs/dalle")
     task = DalleTask(
-        DalleSettings(**values.get("task", {})),
-        DalleConfig.from_dict(values.get("model", {})),
+        DalleSettings(**recipe.get("task", {})),
+        DalleConfig.from_dict(recipe.get("model", {})),
         settings.seed,
-        data=need_data(data) if values["world"] == "photos" else None,
+        data=need_data(data) if recipe["world"] == "photos" else None,
         cache=cache or out.parent / "cache",
         init=init,
     )

@@ -60,13 +60,28 @@ class JudgeSettings:
             raise TrainingError("degraded must be from 0 to 1.")
 
 
-def train(recipe: dict, out: Path, *, resume: bool = False) -> Iterator[Progress]:
-    """Trains a judge.
+def train(
+    recipe: dict,
+    data: Path | None = None,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    init: str = "",
+    image_start: Path | None = None,
+    text_start: Path | None = None,
+    cache: Path | None = None,
+) -> Iterator[Progress]:
+    """Trains a judge; the arguments are those of every family.
 
     Args:
-        recipe: Values of a recipe: tables `task`, `model` and `loop`.
+        recipe: Tables of a recipe: `task`, `model`, `loop`.
+        data: Not used: it draws its own pictures.
         out: Working folder; the model ends in its `model/`.
         resume: Go on after a stop or a kill.
+        init: Not used, as all that follow: it learns from nothing.
+        image_start: Not used.
+        text_start: Not used.
+        cache: Not used.
 
     Yields:
         Progress of drawing and of every step.
@@ -78,7 +93,7 @@ def train(recipe: dict, out: Path, *, resume: bool = False) -> Iterator[Progress
     config = JudgeConfig.from_dict(recipe.get("model", {}))
     task = JudgeTask(JudgeSettings(**recipe.get("task", {})), config, settings.seed)
     yield from task.prepare()
-    yield from loop.run(task, settings, out, resume=resume)
+    yield from loop.run(task, settings, Path(out or "runs/judge"), resume=resume)
 
 
 class JudgeTask:

@@ -6,6 +6,14 @@ from pathlib import Path
 from multimodal.training.loop import TrainingError
 from multimodal.training.teacher import IMAGE_START
 
+#: Family of models to the module of this package that trains it.
+MODULES = {
+    "clip": "clip",
+    "vqvae": "vqvae",
+    "dalle": "dalle",
+    "vilbert": "vilbert",
+    "judge": "judge_toybox",
+}
 RECIPES = Path(__file__).parent / "recipes"
 
 

@@ -174,6 +174,7 @@ def train(
     *,
     resume: bool = False,
     init: str = "",
+    image_start: Path | None = None,
     text_start: Path | None = None,
     cache: Path | None = None,
 ) -> Iterator[Progress]:
@@ -185,6 +186,7 @@ def train(
         out: Working folder; the model ends in its `model/`.
         resume: Go on after a stop or a kill.
         init: Checkpoint to go on from, instead of the recipe's own.
+        image_start: Not used: regions come from a trained CLIP.
         text_start: Folder of a BERT for the language stream; None: the text tower of the CLIP
             model that the recipe starts from.
         cache: Where regions of photos are kept; None: beside `out`.
@@ -197,7 +199,7 @@ def train(
     """
     settings = LoopSettings(**recipe.get("loop", {}))
     config = VilbertConfig.from_dict(recipe.get("model", {}))
-    out = Path(out or f"runs/vilbert-{recipe['world']}")
+    out = Path(out or "runs/vilbert")
     values = {**recipe.get("task", {}), **({"init": init} if init else {})}
     if recipe["world"] == "toybox":
         from multimodal.training.vilbert_toybox import ToyboxSettings, ToyboxTask

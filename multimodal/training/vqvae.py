@@ -25,7 +25,7 @@ from multimodal.training import loop
 from multimodal.training.loop import LoopSettings
 from multimodal.training.pixels import PixelCache
 from multimodal.training.recipe import image_start as find_image_start
-from multimodal.training.recipe import need_data, read_recipe
+from multimodal.training.recipe import need_data
 from multimodal.training.teacher import read_image_start
 
 # sets of large photos are kept a little larger than they are learned, to cut squares out of them
@@ -234,7 +234,7 @@ def _boxes(scene: Scene, side: int) -> np.ndarray:
 
 
 def train(
-    recipe: str,
+    recipe: dict,
     data: Path | None = None,
     out: Path | None = None,
     *,
@@ -247,7 +247,7 @@ def train(
     """Trains a VQ-VAE by a recipe; the arguments are those of every family.
 
     Args:
-        recipe: Name of a recipe, or a TOML file.
+        recipe: Tables of a recipe: `world`, `task`, `model`, `loop`.
         data: Folder of the data sets; the toybox needs none.
         out: Working folder; the model ends in its `model/`.
         resume: Go on after a stop or a kill.
@@ -262,13 +262,12 @@ def train(
     Raises:
         UserError: if the recipe, the data or a start is missing.
     """
-    values = read_recipe("vqvae", recipe)
-    settings = LoopSettings(**values.get("loop", {}))
-    out = Path(out or f"runs/vqvae-{Path(recipe).stem}")
-    photos = values["world"] == "photos"
+    settings = LoopSettings(**recipe.get("loop", {}))
+    out = Path(out or "runs/vqvae")
+    photos = recipe["world"] == "photos"
     task = VqvaeTask(
-        VqvaeSettings(**values.get("task", {})),
-        VqvaeConfig.from_dict(values.get("model", {})),
+        VqvaeSettings(**recipe.get("task", {})),
+        VqvaeConfig.from_dict(recipe.get("model", {})),
         settings.seed,
         data=need_data(data) if photos else None,
         cache=cache or out.parent / "cache",

@@ -73,7 +73,7 @@ def curve(out):
 
 def test_the_toybox_recipe_leaves_a_model_that_draws(tmp_path, recipe):
     recipe.write_text(recipe.read_text().replace("steps = 6", "steps = 60"))
-    drain(training.train(str(recipe), out=tmp_path / "out"))
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "out"))
     log = curve(tmp_path / "out")
     assert log[-1]["image"] < log[0]["image"] - 0.1
     assert {"val_toybox", "val_toybox_wrong", "val_toybox_unigram"} <= set(log[-1])
@@ -83,13 +83,13 @@ def test_the_toybox_recipe_leaves_a_model_that_draws(tmp_path, recipe):
 
 
 def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, recipe):
-    drain(training.train(str(recipe), out=tmp_path / "whole"))
-    running = training.train(str(recipe), out=tmp_path / "killed")
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "whole"))
+    running = training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "killed")
     for progress in running:
         if progress.done == 3 and progress.total == 6:
             break
     running.close()
-    drain(training.train(str(recipe), out=tmp_path / "killed", resume=True))
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "killed", resume=True))
     whole, killed = (curve(tmp_path / name) for name in ("whole", "killed"))
     assert [line["step"] for line in killed] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(whole, killed, strict=True):
@@ -104,17 +104,21 @@ def test_it_trains_on_a_folder_of_pairs(tmp_path, vqvae):
         (data / f"{i}.txt").write_text("a red boat\n빨간 배\n")
     recipe = tmp_path / "pairs.toml"
     recipe.write_text(RECIPE.format(world="photos", vqvae=vqvae, name="folder"))
-    drain(training.train(str(recipe), data, tmp_path / "out"))
+    drain(training.train(read_recipe("dalle", str(recipe)), data, tmp_path / "out"))
     assert len(curve(tmp_path / "out")) == 6
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"name\.jpg"):
-        drain(training.train(str(recipe), tmp_path / "empty", tmp_path / "other"))
+        drain(
+            training.train(
+                read_recipe("dalle", str(recipe)), tmp_path / "empty", tmp_path / "other"
+            )
+        )
 
 
 def test_it_goes_on_from_a_checkpoint_but_not_of_other_tokens(tmp_path, recipe, vqvae):
-    drain(training.train(str(recipe), out=tmp_path / "out"))
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "out"))
     first = str(tmp_path / "out" / "model")
-    drain(training.train(str(recipe), out=tmp_path / "more", init=first))
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "more", init=first))
     assert curve(tmp_path / "more")[0]["image"] < curve(tmp_path / "out")[0]["image"]
 
 
@@ -139,8 +143,12 @@ def test_a_step_reads_captions_and_leaves_some_out(tmp_path, recipe):
 
 
 def test_tokens_are_made_once(tmp_path, recipe):
-    drain(training.train(str(recipe), out=tmp_path / "out"))
-    notes = {p.note for p in training.train(str(recipe), out=tmp_path / "again") if p.note}
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "out"))
+    notes = {
+        p.note
+        for p in training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "again")
+        if p.note
+    }
     assert not any("tokens of" in note for note in notes)
 
 
@@ -182,7 +190,7 @@ def test_the_lectures_experiment_runs_a_few_steps(tmp_path):
     text = _set(text, steps=2, warmup=1, accumulate=1, views=1).replace("coco = ", "folder = ")
     recipe = tmp_path / "few.toml"
     recipe.write_text(_set(text, batch="{ folder = 1 }"))
-    drain(training.train(str(recipe), data, tmp_path / "out"))
+    drain(training.train(read_recipe("dalle", str(recipe)), data, tmp_path / "out"))
     log = curve(tmp_path / "out")
     assert len(log) == 2 and log[1]["image"] < log[0]["image"]
 

@@ -71,7 +71,7 @@ def curve(out):
 def test_the_toybox_recipe_learns_and_leaves_a_model(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX)
-    drain(training.train(str(recipe), out=tmp_path / "out"))
+    drain(training.train(read_recipe("clip", str(recipe)), out=tmp_path / "out"))
     log = curve(tmp_path / "out")
     assert len(log) == 30 and log[-1]["loss"] < 0.8 * log[0]["loss"]
     assert {"val_zero_shot", "val_t2i_r1", "val_held_out", "val_korean_t2i_r1"} <= set(log[-1])
@@ -101,14 +101,14 @@ def test_the_photo_recipe_trains_on_a_folder_of_pairs(tmp_path, starts):
     Image.new("RGB", (9, 9)).save(data / "alone.jpg")
     recipe = tmp_path / "pairs.toml"
     recipe.write_text(PHOTOS)
-    drain(training.train(str(recipe), data, tmp_path / "out", **starts))
+    drain(training.train(read_recipe("clip", str(recipe)), data, tmp_path / "out", **starts))
     log = curve(tmp_path / "out")
     assert len(log) == 2 and {"captions", "imagenet", "everyday", "translation"} <= set(log[0])
     model = clip.load(str(tmp_path / "out" / "model"))
     assert model.encode_texts(["a red boat", "빨간 배"]).shape == (2, 32)
     frozen = PHOTOS.replace("starts = false", "frozen = true\nstarts = false")
     recipe.write_text(frozen)
-    drain(training.train(str(recipe), data, tmp_path / "heads", **starts))
+    drain(training.train(read_recipe("clip", str(recipe)), data, tmp_path / "heads", **starts))
     assert len(curve(tmp_path / "heads")) == 2
 
 
@@ -120,11 +120,15 @@ def test_the_korean_recipe_moves_korean_rows_and_nothing_else(tmp_path, starts):
         (data / f"{i}.txt").write_text("a red boat\n")
     recipe = tmp_path / "photos.toml"
     recipe.write_text(PHOTOS)
-    drain(training.train(str(recipe), data, tmp_path / "out", **starts))
+    drain(training.train(read_recipe("clip", str(recipe)), data, tmp_path / "out", **starts))
     scales = "scales = { heads = 0, words = 1.0 }\nconcepts = 8"
     recipe.write_text(PHOTOS.replace("concepts = 8", scales))
     first = str(tmp_path / "out" / "model")
-    drain(training.train(str(recipe), data, tmp_path / "ko", init=first, **starts))
+    drain(
+        training.train(
+            read_recipe("clip", str(recipe)), data, tmp_path / "ko", init=first, **starts
+        )
+    )
     before, after = (checkpoint.load(tmp_path / name / "model") for name in ("out", "ko"))
     moved = [n for n, t in after.tensors.items() if not torch.equal(t, before.tensors[n])]
     assert moved == ["text_tower.words.weight"]
@@ -138,7 +142,11 @@ def test_a_folder_without_any_captions_says_what_was_looked_for(tmp_path, starts
     recipe.write_text(PHOTOS)
     (tmp_path / "data").mkdir()
     with pytest.raises(UserError) as caught:
-        drain(training.train(str(recipe), tmp_path / "data", tmp_path / "out", **starts))
+        drain(
+            training.train(
+                read_recipe("clip", str(recipe)), tmp_path / "data", tmp_path / "out", **starts
+            )
+        )
     assert "captions" in str(caught.value) and "name.jpg" in str(caught.value)
 
 

@@ -55,7 +55,7 @@ def curve(out):
 def test_the_toybox_recipe_leaves_a_model_that_reconstructs(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX.replace("steps = 6", "steps = 60"))
-    drain(training.train(str(recipe), out=tmp_path / "out"))
+    drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "out"))
     log = curve(tmp_path / "out")
     assert log[-1]["mse"] < 0.7 * log[0]["mse"]
     assert {"val_psnr", "val_codes_used", "val_perplexity"} <= set(log[-1])
@@ -67,13 +67,13 @@ def test_the_toybox_recipe_leaves_a_model_that_reconstructs(tmp_path):
 def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX)
-    drain(training.train(str(recipe), out=tmp_path / "whole"))
-    running = training.train(str(recipe), out=tmp_path / "killed")
+    drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "whole"))
+    running = training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "killed")
     for progress in running:
         if progress.done == 3 and progress.total == 6:
             break
     running.close()
-    drain(training.train(str(recipe), out=tmp_path / "killed", resume=True))
+    drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "killed", resume=True))
     whole, killed = (curve(tmp_path / name) for name in ("whole", "killed"))
     assert [line["step"] for line in killed] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(whole, killed, strict=True):
@@ -91,7 +91,9 @@ def test_the_photo_recipe_learns_from_a_folder_with_the_feature_loss(tmp_path):
     recipe = tmp_path / "photos.toml"
     recipe.write_text(PHOTOS)
     start = tmp_path / "start.safetensors"
-    drain(training.train(str(recipe), data, tmp_path / "out", image_start=start))
+    drain(
+        training.train(read_recipe("vqvae", str(recipe)), data, tmp_path / "out", image_start=start)
+    )
     log = curve(tmp_path / "out")
     assert log[0]["features"] > 0
     weights = (tmp_path / "out" / "model" / "model.safetensors").read_bytes()
@@ -135,10 +137,12 @@ def test_photos_need_a_folder(tmp_path):
     recipe = tmp_path / "photos.toml"
     recipe.write_text(PHOTOS)
     with pytest.raises(UserError, match="--data"):
-        drain(training.train(str(recipe), out=tmp_path / "out"))
+        drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "out"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"name\.jpg"):
-        drain(training.train(str(recipe), tmp_path / "empty", tmp_path / "out"))
+        drain(
+            training.train(read_recipe("vqvae", str(recipe)), tmp_path / "empty", tmp_path / "out")
+        )
 
 
 def test_every_recipe_can_be_read():
