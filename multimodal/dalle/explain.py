@@ -11,6 +11,7 @@ from multimodal.dalle.image_tokenizer import ImageTokenizer, to_image
 from multimodal.dalle.pipeline import Settings, TextToImage
 
 ALONE = 5  # cells per side of the field that shows one code, so that its own edges do not matter
+AROUND, SHOWN = 5, 3  # cells per side that are decoded around another code, and that are shown
 BATCH = 128
 
 
@@ -83,22 +84,36 @@ def usage(tokenizer: ImageTokenizer) -> Tensor:
     return counts / counts.sum().clamp(min=1e-9)
 
 
-@torch.inference_mode()
-def alternatives(
-    tokenizer: ImageTokenizer, ids: Tensor, cell: int, codes: Tensor
-) -> list[Image.Image]:
-    """The neighbourhood of a cell, three cells square, had another code been drawn there.
+def alternatives(tokenizer: ImageTokenizer, ids: Tensor, codes: Tensor) -> list[Image.Image]:
+    """Every cell among its neighbours, three cells square, had another code been drawn there.
+
+    A cell hardly depends on what is farther away, so only a small field around each is decoded.
 
     Args:
         tokenizer: The VQ-VAE.
         ids: (grid, grid) tokens of the picture.
-        cell: Number of the cell, row by row.
-        codes: (k,) the codes to put there.
+        codes: (cells, k) codes to put into each cell.
+
+    Returns:
+        cells x k patches, those of the first cell first.
     """
-    grid, side = tokenizer.grid, tokenizer.vqvae.config.cell
-    row, column = divmod(cell, grid)
-    changed = ids.repeat(len(codes), 1, 1)
-    changed[:, row, column] = codes
-    pixels = tokenizer.vqvae.decode(changed)
-    top, left = (min(max(place - 1, 0), max(grid - 3, 0)) * side for place in (row, column))
-    return [to_image(p[:, top : top + 3 * side, left : left + 3 * side]) for p in pixels]
+    grid, side, k = tokenizer.grid, tokenizer.vqvae.config.cell, codes.shape[1]
+    around, shown = min(AROUND, grid), min(SHOWN, grid)
+    fields, corners = [], []
+    for cell in range(grid * grid):
+        place = divmod(cell, grid)
+        top, left = (_within(p - around // 2, grid - around) for p in place)
+        changed = ids[top : top + around, left : left + around].repeat(k, 1, 1)
+        changed[:, place[0] - top, place[1] - left] = codes[cell]
+        fields.append(changed)
+        up, back = (_within(p - shown // 2, grid - shown) for p in place)
+        corners += [((back - left) * side, (up - top) * side)] * k
+    size, decoded = shown * side, tokenizer.decode(torch.cat(fields))
+    return [
+        picture.crop((x, y, x + size, y + size))
+        for picture, (x, y) in zip(decoded, corners, strict=True)
+    ]
+
+
+def _within(place: int, last: int) -> int:
+    return min(max(place, 0), last)

@@ -33,6 +33,8 @@ class VqvaeConfig:
         decoder_blocks: The same in the decoder, where the finer work is done.
         residual_width: Channels inside a residual block as a share of those around it.
         batch_norm: Normalise inside the residual blocks; the paper does not.
+        local: The encoder looks at each cell alone, so that a thing cut in the same way gives the
+            same tokens whatever is around it; the decoder always looks around.
         codes: Rows of the codebook.
         code_width: Numbers per row.
         decay: Of the moving averages that the codebook follows.
@@ -48,6 +50,7 @@ class VqvaeConfig:
     decoder_blocks: tuple[int, ...] = (2, 3)
     residual_width: float = 0.5
     batch_norm: bool = True
+    local: bool = False
     codes: int = 1024
     code_width: int = 64
     decay: float = 0.99
@@ -114,13 +117,13 @@ class Output(NamedTuple):
 class Residual(nn.Module):
     """x + conv 1x1 (relu (conv 3x3 (relu (x)))), the paper's block."""
 
-    def __init__(self, width: int, config: VqvaeConfig) -> None:
+    def __init__(self, width: int, config: VqvaeConfig, kernel: int = 3) -> None:
         super().__init__()
         inside = max(1, round(width * config.residual_width))
         normalize = config.batch_norm
         self.layers = nn.Sequential(
             nn.ReLU(),
-            nn.Conv2d(width, inside, 3, padding=1, bias=not normalize),
+            nn.Conv2d(width, inside, kernel, padding=kernel // 2, bias=not normalize),
             nn.BatchNorm2d(inside) if normalize else nn.Identity(),
             nn.ReLU(),
             nn.Conv2d(inside, width, 1, bias=not normalize),
@@ -162,9 +165,11 @@ class Vqvae(nn.Module):
 
     def _down(self) -> list[nn.Module]:
         config, layers, channels, stride = self.config, [], 3, self.config.patch
+        kernel = 1 if config.local else 3
         for width, blocks in zip(config.widths, config.blocks, strict=True):
-            layers.append(nn.Conv2d(channels, width, 2 * stride, stride, stride // 2))
-            layers += [*(Residual(width, config) for _ in range(blocks)), nn.ReLU()]
+            reach = (stride, stride, 0) if config.local else (2 * stride, stride, stride // 2)
+            layers.append(nn.Conv2d(channels, width, *reach))
+            layers += [*(Residual(width, config, kernel) for _ in range(blocks)), nn.ReLU()]
             channels, stride = width, 2
         return layers
 

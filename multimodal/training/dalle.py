@@ -38,6 +38,7 @@ class DalleSettings:
         batch: Pictures per step by set: ``toybox``, ``flickr8k``, ``coco``, ``scenes``,
             ``tiny_imagenet``, ``folder``; what the data folder lacks is left out.
         scenes: Toybox scenes, drawn once.
+        looks: Looks of every toybox place and thing that are drawn; 0 draws all.
         views: Versions of each photo: whole, mirrored, cut out.
         vocab_size: Pieces of the caption tokenizer at most.
         korean: Share of captions taken in Korean where a picture has both.
@@ -51,6 +52,7 @@ class DalleSettings:
     image_tokenizer: str = ""
     batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
     scenes: int = 20_000
+    looks: int = 0
     views: int = 4
     vocab_size: int = 600
     korean: float = 0.5
@@ -106,8 +108,9 @@ class DalleTask:
         store = TokenStore(self.cache, tokenizer)
         wanted = [name for name, count in self.settings.batch.items() if count]
         if "toybox" in wanted:
-            yield from store.toybox("toybox-train", self.settings.scenes, self.seed * 1_000_003)
-            yield from store.toybox("toybox-val", VAL, self.seed * 1_000_003, "val")
+            first, looks = self.seed * 1_000_003, self.settings.looks or None
+            yield from store.toybox("train", self.settings.scenes, first, looks)
+            yield from store.toybox("val", VAL, first, looks)
         else:
             yield from self._photos(store, wanted)
         self.train, self.val = (

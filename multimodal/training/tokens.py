@@ -48,8 +48,10 @@ class TokenStore:
         self.folder, self.tokenizer = Path(folder), tokenizer
         self.sets: dict[str, TokenSet] = {}
 
-    def toybox(self, name: str, count: int, first: int, split: str = "train") -> Iterator[Progress]:
-        """Draws scenes from seed `first` on, things on the grid of tokens."""
+    def toybox(
+        self, split: str, count: int, first: int, looks: int | None = None
+    ) -> Iterator[Progress]:
+        """Draws scenes from seed `first` on, things on the grid of tokens; `looks` as in `draw`."""
         side, grid = self.tokenizer.image_size, self.tokenizer.grid
         scenes = [on_grid(make_scene(first + i, split=split), grid) for i in range(count)]
 
@@ -61,9 +63,10 @@ class TokenStore:
 
         def pictures() -> Iterator[np.ndarray]:
             for scene in scenes:
-                yield np.asarray(draw(scene, side))[None]
+                yield np.asarray(draw(scene, side, looks))[None]
 
-        yield from self._make(name, f"{count}|{first}|{split}", count, pictures(), written)
+        key = f"{count}|{first}|{split}|{looks}"
+        yield from self._make(f"toybox-{split}", key, count, pictures(), written)
 
     def photos(self, name: str, photos: list[Photo], split: str, views: int) -> Iterator[Progress]:
         """Tokens of photos: the whole picture, then cut-outs, every other one mirrored."""

@@ -45,6 +45,7 @@ class VqvaeSettings:
         scenes: Toybox scenes, drawn once.
         on_grid: Share of them in which things lie on the grid of tokens, as the transformer will
             draw them.
+        looks: Looks of every place and thing that are drawn; 0 draws all.
         foreground: How much more an error within a toybox thing's box weighs.
         squared: Weight of the squared error of pixels, in units of their variance (the paper's).
         absolute: Weight of the absolute error.
@@ -54,6 +55,7 @@ class VqvaeSettings:
     batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
     scenes: int = 8000
     on_grid: float = 0.5
+    looks: int = 0
     foreground: float = 0.0
     squared: float = 1.0
     absolute: float = 0.0
@@ -171,7 +173,7 @@ class VqvaeTask:
                 if i % 100 < 100 * self.settings.on_grid:
                     scene = on_grid(scene, self.config.grid)
                 things[i] = _boxes(scene, side)
-            drawn[i] = np.asarray(draw(scene, side))
+            drawn[i] = np.asarray(draw(scene, side, self.settings.looks or None))
             if i % 50 == 49:
                 yield Progress(i + 1, len(drawn), "drawing scenes")
         self.pictures["toybox"], self.val = drawn[:count], drawn[count:]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from multimodal.clip.base import ClipModel
+    from multimodal.dalle.image_tokenizer import ImageTokenizer
+    from multimodal.dalle.pipeline import TextToImage
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ HEAVY = "model"
 # indexing and downloading take minutes, so they wait in queues of their own
 INDEXING, DOWNLOADING = "index", "download"
 SCENE_MODEL = "clip-toybox"  # knows the drawn world
+WORLDS = ("toybox", "photos")  # in the order of the menus
 
 
 class Recent:
@@ -60,15 +63,47 @@ class Context:
 
     def clip(self, name: str) -> "ClipModel":
         """A CLIP model, loaded at its first use."""
-        with self._lock:
-            if name not in self._models:
-                if self._load is None:
-                    from multimodal import clip
 
-                    self._load = clip.load
-                self._models[name] = self._load(name)
-                self._label_cache(self._models[name])
-            return self._models[name]
+        def load(name: str) -> "ClipModel":
+            from multimodal import clip
+
+            model = (self._load or clip.load)(name)
+            self._label_cache(model)
+            return model
+
+        return self._once("clip", name, load)
+
+    def dalle(self, name: str) -> "TextToImage":
+        """A DALL-E with its VQ-VAE, loaded at its first use."""
+        from multimodal import dalle
+
+        return self._once("dalle", name, dalle.load)
+
+    def vqvae(self, name: str) -> "ImageTokenizer":
+        """A VQ-VAE, loaded at its first use."""
+        from multimodal import dalle
+
+        return self._once("vqvae", name, dalle.load_vqvae)
+
+    def _once(self, family: str, name: str, load: Callable[[str], Any]) -> Any:
+        with self._lock:
+            if (family, name) not in self._models:
+                self._models[family, name] = load(name)
+            return self._models[family, name]
+
+    def worlds(self, family: str, language: str) -> list[tuple[str, str]]:
+        """Titles and names of a family's bundled models, for a menu: the drawn world first."""
+        from multimodal.checkpoint import bundled
+
+        here = bundled(family)
+        known = {f"{family}-{world}": f"world_{world}" for world in WORLDS}
+        found = [(self.texts(key, language), name) for name, key in known.items() if name in here]
+        return found + [(name, name) for name in here if name not in known]
+
+    def first(self, family: str, world: str) -> str | None:
+        """The bundled model that a menu starts with: that of a world, else another, else none."""
+        names = [name for _, name in self.worlds(family, "en")]
+        return f"{family}-{world}" if f"{family}-{world}" in names else next(iter(names), None)
 
     def clip_choices(self) -> list[tuple[str, str]]:
         """Titles and names of the CLIP models at hand, for a menu."""

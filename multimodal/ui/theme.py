@@ -18,7 +18,7 @@ ACCENT = gr.themes.Color(
 )  # fmt: skip
 
 CSS = """
-.gradio-container { max-width: 1500px !important; font-size: 17px; }
+.gradio-container { max-width: 1500px !important; margin: 0 auto !important; font-size: 17px; }
 #head { align-items: center; gap: 16px; }
 #head h1 { font-size: 1.55rem; font-weight: 700; margin: 0; letter-spacing: -0.01em; }
 #head p { margin: 2px 0 0; opacity: .75; }
@@ -79,6 +79,55 @@ footer { display: none !important; }
 .fine, .fine p { opacity: .78; font-size: .95rem !important; line-height: 1.5; }
 #search-progress:not(:has(p)):not(:has(.problem)) { display: none; }
 #classify-labels .wrap-inner { max-height: 250px; overflow-y: auto; }
+#draw-said:not(:has(p)) { display: none; }
+#draw-said .say { margin-bottom: 8px; font-variant-numeric: tabular-nums; }
+.drawn { display: grid; grid-template-columns: 1fr 1fr; gap: 14px 18px;
+  max-width: max(32rem, 100vh - 16rem); }
+.drawn.n1 { grid-template-columns: 1fr; max-width: max(26rem, 100vh - 20rem); }
+.drawn figure { margin: 0; }
+.drawn img, .drawn .undrawn { width: 100%; aspect-ratio: 1; border-radius: 10px; display: block; }
+.drawn .undrawn { background: repeating-linear-gradient(-45deg, #cfcfcf 0 5px, #ededed 5px 15px); }
+.drawn figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 12px;
+  padding-top: 5px; font-variant-numeric: tabular-nums; }
+.drawn a { color: var(--color-accent); text-decoration: underline; }
+.tokens { display: grid; grid-template-columns: minmax(0, 30rem) minmax(18rem, 1fr); gap: 32px; }
+.board { position: relative; align-self: start; }
+.board img { width: 100%; display: block; border-radius: 10px; }
+.board .heat { position: absolute; inset: 0; height: 100%; opacity: .72;
+  image-rendering: pixelated; }
+.board .heat[hidden] { display: none; }
+.cells { position: absolute; inset: 0; display: grid;
+  grid-template: repeat(var(--grid), 1fr) / repeat(var(--grid), 1fr); }
+.cells .cell { border: 1px solid rgba(255, 255, 255, .28); border-radius: 0; box-shadow: none;
+  background: none; padding: 0; margin: 0; min-width: 0; cursor: crosshair; }
+.cells .cell.shown { outline: 3px solid #fff; box-shadow: 0 0 0 5px #111; z-index: 1; }
+.cellsay { font-size: 1.12rem; font-weight: 600; font-variant-numeric: tabular-nums; }
+.alternative { display: grid; grid-template-columns: 72px 1fr 4.2rem 10rem; gap: 14px;
+  align-items: center; margin: 8px 0; font-variant-numeric: tabular-nums; }
+.alternative .patch { width: 72px; height: 72px; border-radius: 8px;
+  background-image: var(--sheet); position: relative; }
+.alternative .patch::after { content: ""; position: absolute; inset: 33.3%; outline: 1px solid #fff;
+  box-shadow: 0 0 0 2px rgba(0, 0, 0, .55); }
+.alternative .track { background: var(--background-fill-secondary); border-radius: 7px;
+  height: 1.3rem; overflow: hidden; border: 1px solid var(--border-color-primary); }
+.alternative .fill { display: block; height: 100%; min-width: 2px;
+  background: color-mix(in srgb, var(--color-accent) 50%, transparent); }
+.alternative.taken .fill { background: var(--color-accent); }
+.alternative.taken .code { font-weight: 700; }
+.alternative .share { text-align: right; }
+.words { display: flex; flex-wrap: wrap; gap: 8px; margin: 10px 0; }
+.words .word { border: 1px solid var(--border-color-primary); border-radius: 8px; padding: 5px 12px;
+  margin: 0; font-size: 1.08rem; color: inherit; cursor: pointer; background:
+  color-mix(in srgb, var(--color-accent) calc(.55 * var(--listened, 0%)), transparent); }
+.words .word[aria-pressed=true] { outline: 3px solid var(--color-accent); }
+.wall { position: relative; max-width: min(100%, 60rem); }
+.wall img { width: 100%; display: block; image-rendering: pixelated; }
+.wall img + img { position: absolute; inset: 0; height: 100%; }
+.wall .mark { position: absolute; width: calc(100% / var(--columns));
+  height: calc(100% / var(--rows)); outline: 3px solid #fff; box-shadow: 0 0 0 5px #111; }
+.wall .mark[hidden] { display: none; }
+.wallsay { display: flex; align-items: center; gap: 16px; min-height: 80px; font-size: 1.1rem; }
+.wallsay .patch { width: 64px; height: 64px; border-radius: 8px; image-rendering: pixelated; }
 @media (max-width: 640px) {
   #head { flex-wrap: wrap; }
   #head > :first-child { flex: 1 0 100% !important; }
@@ -87,6 +136,11 @@ footer { display: none !important; }
   .bar .name { grid-column: 1 / -1; margin-bottom: -6px; }
   .barhead .name { display: none; }
   #search-hits .grid-container { grid-template-columns: repeat(2, 1fr) !important; }
+  .drawn { gap: 10px; }
+  .drawn figcaption { font-size: .92rem; }
+  .tokens { grid-template-columns: minmax(0, 1fr); gap: 14px; }
+  .alternative { grid-template-columns: 60px 1fr 3.6rem 5.5rem; gap: 8px; font-size: .95rem; }
+  .alternative .patch { width: 60px; height: 60px; }
 }
 """
 

@@ -111,16 +111,27 @@ def test_an_explanation_agrees_with_what_was_drawn(drawer):
     assert (told.codes == drawn.ids[0].flatten()[:, None]).any(1).all()
 
 
-def test_the_codebook_and_the_alternatives_are_patches(drawer):
+def test_the_codebook_is_patches(drawer):
     patches = codebook(drawer.tokenizer)
     assert len(patches) == 20 and patches[0].size == (4, 4)
     share = usage(drawer.tokenizer)
     assert share.shape == (20,) and float(share.sum()) == pytest.approx(1, abs=1e-5)
+
+
+def test_patches_show_what_another_code_changes(drawer):
     ids = finished(drawer.generate("", 1)).ids[0]
-    for cell in (0, 14, 35):
-        seen = alternatives(drawer.tokenizer, ids, cell, torch.tensor([1, 2]))
-        assert len(seen) == 2 and seen[0].size == (12, 12)
-        assert np.asarray(seen[0]).tolist() != np.asarray(seen[1]).tolist()
+    codes = ids.flatten()[:, None].repeat(1, 2)
+    codes[:, 1] = (codes[:, 1] + 1) % drawer.tokenizer.codes
+    patches = alternatives(drawer.tokenizer, ids, codes)
+    assert len(patches) == 72 and all(patch.size == (12, 12) for patch in patches)
+    assert all(np.asarray(a).tolist() != np.asarray(b).tolist() for a, b in _pairs(patches))
+    whole = drawer.tokenizer.decode(ids[None])[0].crop((0, 0, 12, 12))
+    difference = np.abs(np.asarray(whole, np.float32) - np.asarray(patches[0], np.float32))
+    assert difference.mean() < 4  # of 255: cells farther away hardly matter
+
+
+def _pairs(items):
+    return zip(items[::2], items[1::2], strict=True)
 
 
 def test_a_png_tells_how_it_was_drawn(drawer, tmp_path):

@@ -30,6 +30,17 @@ def test_tokens_are_the_nearest_codes_and_those_of_the_library(vqvae):
     assert torch.equal(ids, vqvae(pixels).ids)
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_a_local_encoder_looks_at_each_cell_alone(local):
+    torch.manual_seed(0)
+    model = Vqvae(VqvaeConfig(**SMALL, codes=8, code_width=4, local=local)).eval()
+    pixels = torch.rand(1, 3, 16, 16)
+    changed = pixels.clone()
+    changed[:, :, :4, 4:8] = 0.5  # the second cell of the first row
+    moved = (model.encode(pixels) - model.encode(changed))[0].abs().sum(-1) > 1e-6
+    assert moved[0, 1] and (moved.sum() == 1) == local
+
+
 def test_decoding_tokens_is_the_same_as_passing_through(vqvae):
     pixels = torch.rand(2, 3, 24, 24)
     out = vqvae(pixels)

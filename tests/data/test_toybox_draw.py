@@ -139,3 +139,13 @@ def test_pairs_give_true_captions_in_both_languages():
         assert picture.size == (48, 48)
         assert shows(scene, caption)
         assert (language == "ko") == any("가" <= letter <= "힣" for letter in caption)
+
+
+def test_fewer_looks_draw_the_same_things_with_less_variety():
+    few, all_looks = (
+        {draw(Scene("sea", (), seed), 32, looks).tobytes() for seed in range(40)}
+        for looks in (2, None)
+    )
+    assert len(few) == 2 and len(all_looks) > 5
+    scene = make_scene(7)
+    assert draw(scene, 32).tobytes() == draw(scene, 32, 100).tobytes()

@@ -17,12 +17,13 @@ _NO_FLIP = {"house", "chair", "flower", "balloon"}
 _LIGHT = {"sun", "star", "balloon", "bird", "fish", "ball", "umbrella"}  # stay up by themselves
 
 
-def draw(scene: Scene, side: int = 96) -> Image.Image:
+def draw(scene: Scene, side: int = 96, looks: int | None = None) -> Image.Image:
     """Draw a scene.
 
     Args:
         scene: What to draw; its seed chooses the details.
         side: Width and height in pixels, 32 to 1024.
+        looks: Only the first so many looks of every place and thing; None: all of them.
 
     Returns:
         An RGB picture; the same scene and side always give the same one.
@@ -33,12 +34,15 @@ def draw(scene: Scene, side: int = 96) -> Image.Image:
     if not MIN_SIDE <= side <= MAX_SIDE:
         raise ValueError(f"A drawing is {MIN_SIDE} to {MAX_SIDE} pixels wide, not {side}.")
     rng = random.Random(f"draw/{scene.background}/{scene.seed}")
-    place = backgrounds.background(scene.background, rng.randrange(backgrounds.VARIANTS), side)
+    places, sprites = (
+        min(count, looks or count) for count in (backgrounds.VARIANTS, things.VARIANTS)
+    )
+    place = backgrounds.background(scene.background, rng.randrange(places), side)
     picture = place.copy()
-    looks = [(rng.randrange(things.VARIANTS), rng.random() < 0.5) for _ in scene.things]
+    chosen = [(rng.randrange(sprites), rng.random() < 0.5) for _ in scene.things]
     # Far things first: what stands lower in the picture is nearer.
     for thing, (variant, flipped) in sorted(
-        zip(scene.things, looks, strict=True), key=lambda pair: pair[0].box[3]
+        zip(scene.things, chosen, strict=True), key=lambda pair: pair[0].box[3]
     ):
         _put(picture, scene, thing, variant, flipped and thing.kind not in _NO_FLIP)
     return picture

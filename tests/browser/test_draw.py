@@ -1,0 +1,74 @@
+def open_tab(page):
+    page.get_by_role("tab", name="Draw").click()
+    page.wait_for_selector("#draw-prompt textarea", state="visible")
+
+
+def draw(page, words):
+    box = page.locator("#draw-prompt textarea")
+    box.fill(words)
+    box.press("Enter")
+
+
+def wait_until_said(page, words):
+    page.wait_for_function(
+        "words => document.querySelector('#draw-said').innerText.includes(words)", arg=words
+    )
+
+
+def test_a_prompt_grows_into_four_pictures_with_reasons(page):
+    open_tab(page)
+    draw(page, "a dark forest")
+    wait_until_said(page, "of 12")  # rows that are drawn, before all are
+    assert page.locator("#draw-answer img").count() == 4
+    assert page.locator("#draw-answer a[download]").count() == 0
+    wait_until_said(page, "Done")
+    assert page.locator("#draw-answer img").count() == 4
+    captions = page.locator("#draw-answer figcaption span").all_inner_texts()
+    scores = [float(caption.rpartition(" ")[2]) for caption in captions]
+    assert scores == sorted(scores, reverse=True)
+    with page.expect_download() as download:
+        page.locator("#draw-answer a[download]").first.click()
+    assert download.value.suggested_filename.startswith("a-dark-forest")
+    page.wait_for_selector("#draw-tokens .cell.shown")
+    page.locator("#draw-tokens .cell").nth(40).click()
+    assert "Row 4, column 5" in page.locator("#draw-tokens .cellsay").inner_text()
+    page.keyboard.press("ArrowDown")
+    assert "Row 5, column 5" in page.locator("#draw-tokens .cellsay").inner_text()
+    assert page.locator("#draw-tokens .alternative .patch").count() == 5
+    page.locator("#draw-tokens .word", has_text="forest").click()
+    assert page.locator("#draw-tokens .board .heat").is_visible()
+    assert page.foreign == []
+
+
+def test_stop_keeps_what_is_drawn(page):
+    open_tab(page)
+    draw(page, "a city street")
+    wait_until_said(page, "of 12")
+    page.locator("#draw-stop").click()
+    wait_until_said(page, "Stopped after row")
+    assert page.locator("#draw-answer img").count() == 4
+
+
+def test_an_example_is_one_click_away(page):
+    open_tab(page)
+    page.locator("#draw-examples-dalle-photos").get_by_text("blue glacier").click()
+    wait_until_said(page, "Done")
+    assert "blue glacier" in page.locator("#draw-prompt textarea").input_value()
+
+
+def test_the_codebook_is_a_wall(page):
+    open_tab(page)
+    page.get_by_role("tab", name="Codebook").click()
+    page.locator("#draw-wall .wall").hover()
+    page.wait_for_function(
+        "document.querySelector('#draw-wall').innerText.includes('of all cells')"
+    )
+
+
+def test_a_wrong_setting_is_said_and_the_prompt_stays(page):
+    open_tab(page)
+    page.locator("#draw-seed input").fill("")
+    draw(page, "the sea")
+    problem = page.wait_for_selector("#draw-answer .problem")
+    assert "seed" in problem.inner_text()
+    assert page.locator("#draw-prompt textarea").input_value() == "the sea"
