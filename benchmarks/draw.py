@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from multimodal import dalle
+from multimodal import checkpoint, dalle
 from multimodal.dalle.pipeline import TextToImage
 from multimodal.dalle.sampling import draw, guide, shape
 
@@ -77,4 +77,4 @@ def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["dalle-toybox", "dalle-photos"])
+    main(sys.argv[1:] or checkpoint.bundled("dalle"))
