@@ -9,7 +9,7 @@ from multimodal.progress import Progress
 from multimodal.training import loop
 from multimodal.training.loop import LoopSettings, TrainingError
 from multimodal.training.recipe import image_start as find_image_start
-from multimodal.training.recipe import need_data
+from multimodal.training.recipe import need_data, written_tokenizer
 
 
 def train(
@@ -44,10 +44,12 @@ def train(
     settings = LoopSettings(**recipe.get("loop", {}))
     config = ClipConfig.from_dict(recipe.get("model", {}))
     out = Path(out or "runs/clip")
+    written = written_tokenizer(out, resume)
     if recipe["world"] == "toybox":
         from multimodal.training.clip_toybox import ToyboxSettings, ToyboxTask
 
-        task = ToyboxTask(ToyboxSettings(**recipe.get("task", {})), config, settings.seed)
+        toybox = ToyboxSettings(**recipe.get("task", {}))
+        task = ToyboxTask(toybox, config, settings.seed, written)
     else:
         from multimodal.training.clip_photos import PhotoSettings, PhotoTask
 
@@ -63,6 +65,7 @@ def train(
             find_image_start(image_start, data),
             text_start or _package_text_start(),
             settings.seed,
+            written,
         )
     yield from task.prepare()
     yield from loop.run(task, settings, out, resume=resume)

@@ -97,8 +97,10 @@ class PhotoTask:
         image_start: Path | None,
         text_start: Path,
         seed: int = 0,
+        written: Path | None = None,
     ) -> None:
         self.settings, self.data, self.cache, self.seed = settings, Path(data), Path(cache), seed
+        self.written = written
         self.image_start = read_image_start(image_start)
         self.text_start = Path(text_start)
         self.config = config
@@ -136,6 +138,12 @@ class PhotoTask:
             encoder.requires_grad_(True)
             self.config = replace(encoder.config, image_size=self.config.image_size)
             encoder.config = self.config
+        elif self.written is not None:  # the weights come from the saved state
+            longest = self.config.text.max_tokens
+            self.tokenizer = TextTokenizer.from_json(self.written.read_text("utf-8"), longest)
+            text = TextConfig(vocab_size=self.tokenizer.vocab_size, max_tokens=longest)
+            self.config = ClipConfig(**{**vars(self.config), "text": text})
+            encoder = DualEncoder(self.config)
         else:
             captions = [c for photos in self.photos.values() for p in photos for c in p.captions]
             korean = [

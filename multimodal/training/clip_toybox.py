@@ -82,8 +82,14 @@ class _Texts:
 class ToyboxTask:
     """Batches, validation and export of `clip-toybox` for the training loop."""
 
-    def __init__(self, settings: ToyboxSettings, config: ClipConfig, seed: int = 0) -> None:
-        self.settings, self.config, self.seed = settings, config, seed
+    def __init__(
+        self,
+        settings: ToyboxSettings,
+        config: ClipConfig,
+        seed: int = 0,
+        written: Path | None = None,
+    ) -> None:
+        self.settings, self.config, self.seed, self.written = settings, config, seed, written
         self.seen = [(c, k) for c in COLOURS for k in KINDS if not is_held_out(c, k)]
         # a thing is named whole, and by its kind or its colour alone: that "red" and "boat" are
         # two ideas is what lets a red boat be known that was never seen
@@ -112,8 +118,12 @@ class ToyboxTask:
                 yield Progress(i + 1, len(self.singles), "drawing single things")
         names = [name for code in self.config.languages for name in self._names(code)]
         corpus = itertools.chain(names, *(texts for scene in written for texts in scene))
-        tokenizer = train_wordpiece(corpus, self.settings.vocab_size)
-        self.tokenizer = TextTokenizer(tokenizer, self.config.text.max_tokens)
+        longest = self.config.text.max_tokens
+        if self.written is not None:
+            self.tokenizer = TextTokenizer.from_json(self.written.read_text("utf-8"), longest)
+        else:
+            pieces = train_wordpiece(corpus, self.settings.vocab_size)
+            self.tokenizer = TextTokenizer(pieces, longest)
         encode = self.tokenizer.ids
         self.texts = [[self._sorted(encode(texts)) for texts in scene] for scene in written]
         self.name_ids = [encode(self._names(code)) for code in self.config.languages]
@@ -170,7 +180,7 @@ class ToyboxTask:
                 alone[i] = _in_odd_colours(alone[i], *shown[i], rng)
         pixels = np.concatenate([self.pictures[rows], alone])
         batch = {
-            "pixels": torch.from_numpy(_shift(pixels, rng)).permute(0, 3, 1, 2),
+            "pixels": torch.from_numpy(shift(pixels, rng)).permute(0, 3, 1, 2),
             "photo": torch.tensor(rows),
         }
         for name, true in (
@@ -201,7 +211,7 @@ class ToyboxTask:
         save_clip(model, self.tokenizer, folder)
 
 
-def _shift(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
+def shift(pictures: np.ndarray, rng: random.Random) -> np.ndarray:
     """Moves the batch by up to two pixels, so that places are learned and not pixels."""
     down, right = rng.randint(-2, 2), rng.randint(-2, 2)
     padded = np.pad(pictures, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")

@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 
+from multimodal import checkpoint
 from multimodal.training.loop import TrainingError
 from multimodal.training.teacher import IMAGE_START
 
@@ -54,3 +55,13 @@ def image_start(given: Path | None, data: Path) -> Path | None:
     """The file of the pixel start: the one given, one that lies with the data, or None."""
     beside = Path(data) / "teachers" / IMAGE_START
     return given or (beside if beside.is_file() else None)
+
+
+def written_tokenizer(out: Path, resume: bool) -> Path | None:
+    """The tokenizer of the run that is resumed, None at the start of a run.
+
+    Word pieces that are learned twice from the same texts may be numbered differently, so a
+    resumed run must not learn them again.
+    """
+    file = Path(out) / "model" / checkpoint.TOKENIZER
+    return file if resume and file.is_file() else None

@@ -23,7 +23,7 @@ from multimodal.text.tokenizer import TextTokenizer
 from multimodal.training import loop
 from multimodal.training.loop import LoopSettings
 from multimodal.training.masking import IGNORED
-from multimodal.training.recipe import need_data
+from multimodal.training.recipe import need_data, written_tokenizer
 from multimodal.vilbert.answering import VisualQuestionAnswerer
 from multimodal.vilbert.config import VilbertConfig
 from multimodal.vilbert.model import Vilbert
@@ -204,8 +204,7 @@ def train(
     if recipe["world"] == "toybox":
         from multimodal.training.vilbert_toybox import ToyboxSettings, ToyboxTask
 
-        tokenizer = out / "model" / checkpoint.TOKENIZER
-        written = tokenizer if resume and tokenizer.is_file() else None
+        written = written_tokenizer(out, resume)
         task = ToyboxTask(ToyboxSettings(**values), config, settings.seed, written)
     else:
         from multimodal.training.vilbert_photos import PhotoSettings, PhotoTask

@@ -31,7 +31,7 @@ from multimodal.data.toybox import (
 )
 from multimodal.progress import Progress
 from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
-from multimodal.training.clip_toybox import _shift
+from multimodal.training.clip_toybox import shift
 from multimodal.training.loop import TrainingError
 from multimodal.training.masking import add_captions
 from multimodal.training.vilbert import VilbertObjective, as_answerer, save_vilbert
@@ -101,15 +101,6 @@ class ToyboxTask:
         seed: int = 0,
         written: Path | None = None,
     ) -> None:
-        """Prepares nothing yet.
-
-        Args:
-            settings: What is drawn and asked.
-            config: The model's shape.
-            seed: Root of all randomness.
-            written: The tokenizer of the run that is resumed: learning one twice from the same
-                texts may number its pieces differently.
-        """
         self.settings, self.config, self.seed, self.written = settings, config, seed, written
         if config.regions != "grid":
             raise TrainingError("The drawn world has grid regions only: regions must be 'grid'.")
@@ -207,7 +198,7 @@ class ToyboxTask:
         rng = random.Random(f"{self.seed}/{step}/{rank}")
         rows = rng.sample(self.usable, self.settings.batch)
         batch = {
-            "pixels": torch.from_numpy(_shift(self.pictures[rows], rng)).permute(0, 3, 1, 2),
+            "pixels": torch.from_numpy(shift(self.pictures[rows], rng)).permute(0, 3, 1, 2),
             "boxes": self.boxes[None],
         }
         self._add_questions(batch, rows, rng)

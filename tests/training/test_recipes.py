@@ -80,6 +80,22 @@ def test_the_toybox_recipe_learns_and_leaves_a_model(tmp_path):
     assert sum(p.probability for p in best) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_killed_training_goes_on_with_the_same_words(tmp_path):
+    """Learned twice, word pieces may be numbered differently and would read other rows."""
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(TOYBOX.replace("steps = 30", "steps = 4\nsave_every = 0"))
+    out, values = tmp_path / "out", read_recipe("clip", str(recipe))
+    running = training.train(values, out=out)
+    for progress in running:
+        if progress.total == 4 and progress.done == 2:
+            break
+    running.close()
+    pieces = (out / "model" / "tokenizer.json").read_text("utf-8")
+    drain(training.train(values, out=out, resume=True))
+    assert (out / "model" / "tokenizer.json").read_text("utf-8") == pieces
+    assert [line["step"] for line in curve(out)] == [1, 2, 3, 4]
+
+
 @pytest.fixture
 def starts(tmp_path):
     """Files in the layout of the two public starts; their weights are not read here."""
