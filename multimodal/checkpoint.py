@@ -230,6 +230,7 @@ def save(
             stored[key] = tensor.to(torch.float16 if half and is_float else tensor.dtype)
             stored[key] = stored[key].clone(memory_format=torch.contiguous_format)
         save_file(stored, folder / f"{WEIGHTS}.part")
+        (folder / f"{WEIGHTS}.part").chmod(0o644)  # the library lets its owner alone read it
         os.replace(folder / f"{WEIGHTS}.part", folder / WEIGHTS)
         files[WEIGHTS] = _digest(folder / WEIGHTS)
         if tokenizer is not None:

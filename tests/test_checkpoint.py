@@ -20,6 +20,11 @@ def test_round_trip_keeps_weights_and_config(tmp_path):
     assert (tmp_path / "m" / "README.md").read_text() == "# card\n"
 
 
+def test_others_may_read_what_is_saved(tmp_path):
+    checkpoint.save(tmp_path, "clip", {}, {"a": torch.zeros(2)})
+    assert all(file.stat().st_mode & 0o044 == 0o044 for file in tmp_path.iterdir())
+
+
 def test_full_precision_is_exact(tmp_path):
     tensors = {"a": torch.randn(3, 4)}
     checkpoint.save(tmp_path / "m", "clip", {}, tensors, half=False)
