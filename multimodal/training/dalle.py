@@ -45,8 +45,6 @@ class DalleSettings:
         dropout: Share of captions left out, so that the model also learns to draw without one,
             which guidance needs.
         image_weight: Weight of the image loss to 1 of the text loss.
-        label_noise: Share of image tokens that are read as others, so that small slips in drawing
-            do not lead astray.
     """
 
     image_tokenizer: str = ""
@@ -58,7 +56,6 @@ class DalleSettings:
     korean: float = 0.5
     dropout: float = 0.1
     image_weight: float = 7.0
-    label_noise: float = 0.0
 
 
 class DalleObjective(nn.Module):
@@ -72,10 +69,9 @@ class DalleObjective(nn.Module):
         """Loss and its parts in nats per token.
 
         Args:
-            batch: `text` (batch, text_tokens + 1); `image` (batch, image_tokens), what is to be
-                foretold; `read` (the same shape), what is read.
+            batch: `text` (batch, text_tokens + 1), `image` (batch, image_tokens).
         """
-        text_logits, image_logits = self.dalle(batch["text"], batch["read"])
+        text_logits, image_logits = self.dalle(batch["text"], batch["image"])
         parts = {
             "text": F.cross_entropy(
                 text_logits.float().flatten(0, 1), batch["text"][:, 1:].flatten()
@@ -205,14 +201,7 @@ class DalleTask:
                 row = rng.randrange(pictures)
                 images.append(found.tokens[row, rng.randrange(views)])
                 texts.append(self._caption(self.ids[name][row], rng))
-        image = torch.stack(images).long()
-        read = image
-        if self.settings.label_noise:
-            generator = torch.Generator().manual_seed(rng.getrandbits(62))
-            odd = torch.rand(image.shape, generator=generator) < self.settings.label_noise
-            others = torch.randint(self.config.codes, image.shape, generator=generator)
-            read = torch.where(odd, others, image)
-        return {"text": self.captions.fill(texts), "image": image, "read": read}
+        return {"text": self.captions.fill(texts), "image": torch.stack(images).long()}
 
     def _caption(self, said: dict[str, list[list[int]]], rng: random.Random) -> list[int]:
         if not said or rng.random() < self.settings.dropout:

@@ -135,7 +135,6 @@ def test_a_step_reads_captions_and_leaves_some_out(tmp_path, recipe):
     share = float((text == empty).all(1).double().mean())
     assert 0.3 < share < 0.7
     assert all(torch.equal(task.batch(3)[k], batches[3][k]) for k in batches[3])
-    assert torch.equal(batches[0]["image"], batches[0]["read"])
     assert batches[0]["image"].shape == (4, 64)
     said = task.ids["toybox"][0]
     drawn = {tuple(task._caption(said, random.Random(i))) for i in range(60)}
@@ -156,7 +155,6 @@ def test_the_objective_weighs_one_part_text_to_seven_parts_image():
     torch.manual_seed(0)
     model = training.Dalle(DalleConfig(30, 4, codes=10, grid=3, width=8, layers=1, heads=2))
     batch = {"text": torch.randint(0, 34, (2, 5)), "image": torch.randint(0, 10, (2, 9))}
-    batch["read"] = batch["image"]
     loss, parts = training.DalleObjective(model, 7.0)(batch)
     assert float(loss) == pytest.approx(float(parts["text"] + 7 * parts["image"]) / 8)
 
