@@ -18,7 +18,8 @@ ACCENT = gr.themes.Color(
 )  # fmt: skip
 
 CSS = """
-.gradio-container { max-width: 1500px !important; margin: 0 auto !important; font-size: 17px; }
+.gradio-container { width: 100% !important; max-width: 1500px !important;
+  margin: 0 auto !important; font-size: 17px; }
 #head { align-items: center; gap: 16px; }
 #head h1 { font-size: 1.55rem; font-weight: 700; margin: 0; letter-spacing: -0.01em; }
 #head p { margin: 2px 0 0; opacity: .75; }

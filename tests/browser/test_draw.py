@@ -72,3 +72,14 @@ def test_a_wrong_setting_is_said_and_the_prompt_stays(page):
     problem = page.wait_for_selector("#draw-answer .problem")
     assert "seed" in problem.inner_text()
     assert page.locator("#draw-prompt textarea").input_value() == "the sea"
+
+
+def test_a_phone_needs_no_sideways_scrolling(browser, app):
+    context = browser.new_context(locale="ko", viewport={"width": 390, "height": 844})
+    phone = context.new_page()
+    phone.goto(app)
+    phone.get_by_role("tab", name="그리기").click()
+    draw(phone, "밝은 바다")
+    phone.wait_for_selector("#draw-tokens .cell.shown")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    context.close()
