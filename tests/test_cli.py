@@ -84,7 +84,10 @@ def test_importing_the_command_line_imports_nothing_heavy():
         (["classify", "--help"], ["IMAGE", "LABEL", "--model", "--json", "clip-photos"]),
         (["index", "--help"], ["DIR", "--out", "--model"]),
         (["search", "--help"], ["GALLERY", "--text", "--image", "--top-k", "--json"]),
-        (["train", "--help"], ["{clip}", "--recipe", "--data", "--out", "--resume"]),
+        (
+            ["train", "--help"],
+            ["{clip,vqvae,dalle,vilbert,judge}", "--recipe", "--data", "--out", "--resume"],
+        ),
         (["evaluate", "--help"], ["zero-shot", "retrieval", "toybox"]),
         (["evaluate", "zero-shot", "--help"], ["--model", "--images", "--classes", "--json"]),
         (["evaluate", "retrieval", "--help"], ["--model", "--images", "--captions", "--json"]),

@@ -41,9 +41,8 @@ class ColourClip:
     embed_dim = 3
 
     def encode_images(self, images):
-        return torch.tensor(
-            [np.asarray(i.convert("RGB"), float).mean((0, 1)) / 255 for i in images]
-        ).float()
+        means = [np.asarray(i.convert("RGB"), np.float32).mean((0, 1)) / 255 for i in images]
+        return torch.from_numpy(np.stack(means))
 
 
 @pytest.fixture

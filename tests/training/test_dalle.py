@@ -156,7 +156,8 @@ def test_the_objective_weighs_one_part_text_to_seven_parts_image():
     model = training.Dalle(DalleConfig(30, 4, codes=10, grid=3, width=8, layers=1, heads=2))
     batch = {"text": torch.randint(0, 34, (2, 5)), "image": torch.randint(0, 10, (2, 9))}
     loss, parts = training.DalleObjective(model, 7.0)(batch)
-    assert float(loss) == pytest.approx(float(parts["text"] + 7 * parts["image"]) / 8)
+    expected = (parts["text"] + 7 * parts["image"]) / 8
+    assert loss.item() == pytest.approx(expected.item())
 
 
 def test_nats_of_an_even_model_are_those_of_chance():
