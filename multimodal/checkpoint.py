@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from multimodal.errors import UserError
 
 if TYPE_CHECKING:  # torch costs seconds to import and listing models must not
-    from torch import Tensor
+    from torch import Tensor, nn
 
 FORMAT = 1
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
@@ -187,6 +187,21 @@ def load(name: str | os.PathLike, family: str | None = None) -> Checkpoint:
         tensors={key: t.float() if t.is_floating_point() else t for key, t in tensors.items()},
         tokenizer=tokenizer.read_text("utf-8") if TOKENIZER in manifest.sha256 else None,
     )
+
+
+def fill(network: "nn.Module", checkpoint: Checkpoint) -> None:
+    """Puts a checkpoint's weights into a network.
+
+    Raises:
+        CheckpointError: if names or shapes are not those of the network.
+    """
+    try:
+        network.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The weights in {checkpoint.manifest.folder} do not fit their configuration: "
+            "copy the checkpoint folder again."
+        ) from error
 
 
 def save(

@@ -41,13 +41,7 @@ class DualEncoderClip(ClipModel):
         loaded = checkpoint.load(name, "clip")
         config = ClipConfig.from_dict(loaded.manifest.config)
         encoder = DualEncoder(config)
-        try:
-            encoder.load_state_dict(loaded.tensors)
-        except RuntimeError as error:
-            raise checkpoint.CheckpointError(
-                f"The weights in {loaded.manifest.folder} do not fit their configuration: "
-                "copy the checkpoint folder again."
-            ) from error
+        checkpoint.fill(encoder, loaded)
         tokenizer = TextTokenizer.from_json(loaded.tokenizer or "", config.text.max_tokens)
         if tokenizer.vocab_size != config.text.vocab_size:
             raise checkpoint.CheckpointError(

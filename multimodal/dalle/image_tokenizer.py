@@ -40,13 +40,7 @@ class ImageTokenizer:
         """
         loaded = checkpoint.load(name, "vqvae")
         vqvae = Vqvae(VqvaeConfig.from_dict(loaded.manifest.config))
-        try:
-            vqvae.load_state_dict(loaded.tensors)
-        except RuntimeError as error:
-            raise checkpoint.CheckpointError(
-                f"The weights in {loaded.manifest.folder} do not fit their configuration: "
-                "copy the checkpoint folder again."
-            ) from error
+        checkpoint.fill(vqvae, loaded)
         return cls(vqvae, str(name), loaded.manifest.fingerprint)
 
     def preprocess(self, image: Image.Image) -> Tensor:

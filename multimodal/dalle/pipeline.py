@@ -102,13 +102,7 @@ class TextToImage:
         folder = loaded.manifest.folder
         config = DalleConfig.from_dict(loaded.manifest.config)
         dalle = Dalle(config)
-        try:
-            dalle.load_state_dict(loaded.tensors)
-        except RuntimeError as error:
-            raise checkpoint.CheckpointError(
-                f"The weights in {folder} do not fit their configuration: "
-                "copy the checkpoint folder again."
-            ) from error
+        checkpoint.fill(dalle, loaded)
         beside = folder.parent / config.image_tokenizer
         tokenizer = ImageTokenizer.load(
             beside if (beside / checkpoint.CONFIG).is_file() else config.image_tokenizer

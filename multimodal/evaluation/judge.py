@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from multimodal import checkpoint
-from multimodal.checkpoint import CheckpointError
 from multimodal.data.toybox import (
     BACKGROUNDS,
     COLOURS,
@@ -202,13 +201,7 @@ class Judge:
         """
         found = checkpoint.load(name, "judge")
         network = JudgeNetwork(JudgeConfig.from_dict(found.manifest.config))
-        try:
-            network.load_state_dict(found.tensors)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"{found.manifest.folder} holds weights of another judge than its configuration "
-                "describes: copy the whole checkpoint folder again."
-            ) from error
+        checkpoint.fill(network, found)
         return cls(network)
 
     def scenes(self, images: Sequence[Image.Image]) -> list[Scene]:

@@ -111,13 +111,7 @@ class VisualQuestionAnswerer:
         loaded = checkpoint.load(name, "vilbert")
         config = VilbertConfig.from_dict(loaded.manifest.config)
         model = Vilbert(config)
-        try:
-            model.load_state_dict(loaded.tensors)
-        except RuntimeError as error:
-            raise checkpoint.CheckpointError(
-                f"The weights in {loaded.manifest.folder} do not fit their configuration: "
-                "copy the checkpoint folder again."
-            ) from error
+        checkpoint.fill(model, loaded)
         tokenizer = TextTokenizer.from_json(loaded.tokenizer or "", config.text.max_tokens)
         if tokenizer.vocab_size != config.text.vocab_size:
             raise checkpoint.CheckpointError(

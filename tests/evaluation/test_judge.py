@@ -114,7 +114,7 @@ def test_a_wrong_configuration_is_refused_by_name(values, message):
 def test_foreign_and_unfitting_checkpoints_are_refused(tmp_path):
     weights = JudgeNetwork(JudgeConfig(width=4)).state_dict()
     checkpoint.save(tmp_path / "m", "judge", JudgeConfig(width=8), weights)
-    with pytest.raises(CheckpointError, match="copy the whole checkpoint folder again"):
+    with pytest.raises(CheckpointError, match="copy the checkpoint folder again"):
         Judge.load(tmp_path / "m")
     checkpoint.save(tmp_path / "m", "clip", {}, weights)
     with pytest.raises(CheckpointError, match="holds a clip model where a judge model is needed"):
