@@ -1,6 +1,5 @@
 """How well a DALL-E foretells image tokens, and whether its pictures show what was asked for."""
 
-import itertools
 import random
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from multimodal.clip.base import ClipModel
 from multimodal.dalle.pipeline import TextToImage
 from multimodal.data.captions import read_captions
 from multimodal.data.photos import DataError, Photo, class_photos
-from multimodal.data.toybox import Scene, Split, full_caption, make_scene
-from multimodal.evaluation.judge import Judge, judge_accuracy
+from multimodal.data.toybox import Scene, Split, full_caption
+from multimodal.evaluation.judge import Judge, judge_accuracy, small_scenes
 from multimodal.evaluation.retrieval import files_of
 from multimodal.images import open_image
 
@@ -167,7 +166,7 @@ def evaluate_toybox(
         the judge on real scenes.
     """
     first = SEED_OFFSET + seed * 1_000_003
-    usual, unseen = (_small_scenes(split, first, scenes) for split in (Split.VAL, Split.HELD_OUT))
+    usual, unseen = (small_scenes(split, first, scenes) for split in (Split.VAL, Split.HELD_OUT))
 
     def obeyed(wanted: list[Scene], language: str) -> float:
         prompts = [full_caption(scene, language) for scene in wanted]
@@ -180,12 +179,6 @@ def evaluate_toybox(
         "obeyed_korean": obeyed(usual, "ko"),
         "judge_accuracy": judge_accuracy(judge, seed, scenes)["judge_accuracy"],
     }
-
-
-def _small_scenes(split: Split, first: int, count: int) -> list[Scene]:
-    """Scenes of one or two things."""
-    made = (make_scene(first + i, split=split) for i in itertools.count())
-    return list(itertools.islice((scene for scene in made if len(scene.things) <= 2), count))
 
 
 def _draw(model: TextToImage, prompts: list[str], seed: int) -> tuple[list[Image.Image], float]:

@@ -47,8 +47,9 @@ def evaluate(name: str, seed: int = 0, scenes: int = 1000) -> dict[str, float]:
     if family == "vqvae":
         from multimodal.dalle import load_vqvae
         from multimodal.evaluation import vqvae
+        from multimodal.evaluation.judge import Judge
 
-        return vqvae.evaluate_toybox(load_vqvae(name), seed, scenes)
+        return vqvae.evaluate_toybox(load_vqvae(name), Judge.load(), seed, scenes)
     if family == "dalle":
         from multimodal import dalle
         from multimodal.evaluation.dalle import evaluate_toybox

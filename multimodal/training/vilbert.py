@@ -69,14 +69,14 @@ class VilbertObjective(nn.Module):
     """
 
     def __init__(
-        self, model: Vilbert, weights: dict[str, float] | None = None, rows: int = 128
+        self, model: Vilbert, weights: dict[str, float] | None = None, rows: int = 32
     ) -> None:
         """Wraps a model.
 
         Args:
             model: The model to train.
             weights: Weight of each loss; what is not named counts 1.
-            rows: Questions of like length that share a pass.
+            rows: Texts of like length that share a pass.
         """
         super().__init__()
         self.model, self.rows = model, rows
@@ -131,26 +131,41 @@ class VilbertObjective(nn.Module):
     def _captions(
         self, batch: dict[str, Tensor], features: Tensor, boxes: Tensor, mask: Tensor
     ) -> dict[str, Tensor]:
-        picture, aligned, judged = (batch[key] for key in ("caption_picture", "aligned", "judged"))
-        out = self.model(
-            batch["caption_ids"],
-            batch["caption_mask"],
-            features[picture],
-            boxes[picture],
-            region_mask=mask[picture],
-            seen=batch["seen"],
-        )
-        hidden = (batch["words"] != IGNORED) & aligned[:, None]
-        guessed = batch["guessed"] & aligned[:, None]
-        words = self.model.word_logits(out.words[hidden]).float()
-        regions = self.model.region_logits(out.regions[:, 1:][guessed]).float()
-        return {
-            "words": word_loss(words, batch["words"][hidden]),
-            "regions": region_loss(regions, batch["concepts"][picture][guessed].float()),
-            "alignment": alignment_loss(
-                self.model.alignment_logits(out).float()[judged], aligned[judged].float()
-            ),
-        }
+        words, losses = batch["caption_mask"], {}
+        lengths = words.sum(1)
+        hidden = (batch["words"] != IGNORED) & batch["aligned"][:, None]
+        guessed = batch["guessed"] & batch["aligned"][:, None]
+        for rows in lengths.argsort().split(self.rows):
+            longest = int(lengths[rows[-1]])
+            picture = batch["caption_picture"][rows]
+            out = self.model(
+                batch["caption_ids"][rows, :longest],
+                words[rows, :longest],
+                features[picture],
+                boxes[picture],
+                region_mask=mask[picture],
+                seen=batch["seen"][rows],
+            )
+            here, there = hidden[rows, :longest], guessed[rows]
+            judged, aligned = batch["judged"][rows], batch["aligned"][rows]
+            parts = {
+                "words": word_loss(
+                    self.model.word_logits(out.words[here]).float(),
+                    batch["words"][rows, :longest][here],
+                )
+                * (here.sum() / hidden.sum().clamp(min=1)),
+                "regions": region_loss(
+                    self.model.region_logits(out.regions[:, 1:][there]).float(),
+                    batch["concepts"][picture][there].float(),
+                )
+                * (there.sum() / guessed.sum().clamp(min=1)),
+                "alignment": alignment_loss(
+                    self.model.alignment_logits(out).float()[judged], aligned[judged].float()
+                )
+                * (judged.sum() / batch["judged"].sum().clamp(min=1)),
+            }
+            losses = {name: losses.get(name, 0) + part for name, part in parts.items()}
+        return losses
 
 
 def as_answerer(objective: VilbertObjective, tokenizer: TextTokenizer) -> VisualQuestionAnswerer:

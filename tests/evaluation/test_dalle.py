@@ -87,7 +87,7 @@ def known_scenes(count, seed=0):
     scenes = [
         s
         for split in (Split.VAL, Split.HELD_OUT)
-        for s in measure._small_scenes(split, first, count)
+        for s in measure.small_scenes(split, first, count)
     ]
     return {full_caption(s, code): on_grid(s, 12) for s in scenes for code in ("en", "ko")}
 
@@ -105,8 +105,8 @@ def test_a_perfect_drawer_of_the_toybox_obeys_and_a_confused_one_does_not():
 
 
 def test_prompts_name_one_or_two_things_and_held_out_ones_a_combination_never_shown():
-    usual = measure._small_scenes(Split.VAL, 0, 30)
-    unseen = measure._small_scenes(Split.HELD_OUT, 0, 30)
+    usual = measure.small_scenes(Split.VAL, 0, 30)
+    unseen = measure.small_scenes(Split.HELD_OUT, 0, 30)
     assert all(1 <= len(scene.things) <= 2 for scene in usual + unseen)
     assert not any(s.held_out for s in usual) and all(s.held_out for s in unseen)
 

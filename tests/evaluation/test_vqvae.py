@@ -8,6 +8,7 @@ from PIL import Image
 from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 from multimodal.evaluation import vqvae
+from multimodal.evaluation.judge import Judge
 from multimodal.evaluation.vqvae import evaluate, evaluate_toybox, figures
 
 
@@ -20,6 +21,11 @@ def model():
     network = Vqvae(config).train()
     network(torch.rand(8, 3, 32, 32))
     return ImageTokenizer(network, "tiny", "")
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return Judge.load()
 
 
 def test_figures_agree_with_their_formulas(model):
@@ -51,6 +57,18 @@ def test_a_folder_with_a_torn_photo_is_measured_without_it(model, tmp_path):
     assert evaluate(model, tmp_path)["images"] == 1
 
 
-def test_toybox_scenes_follow_from_the_seed(model):
-    one, same, other = (evaluate_toybox(model, seed, 3) for seed in (1, 1, 2))
+def test_toybox_scenes_follow_from_the_seed(model, judge):
+    one, same, other = (evaluate_toybox(model, judge, seed, 3) for seed in (1, 1, 2))
     assert one == same and one["psnr"] != other["psnr"] and vqvae.SEED_OFFSET > 1e8
+
+
+def test_the_judge_sees_what_survives_the_tokens(model, judge, monkeypatch):
+    monkeypatch.setattr(model, "image_size", 96)
+    monkeypatch.setattr(model, "encode", lambda images: images)
+    monkeypatch.setattr(model, "decode", lambda images: images)
+    monkeypatch.setattr(vqvae, "figures", lambda *_: {})
+    found = evaluate_toybox(model, judge, 0, 100)
+    assert found["redrawn_obeyed"] >= 90 and found["redrawn_obeyed_held_out"] >= 90
+    monkeypatch.setattr(model, "decode", lambda images: [*images[1:], images[0]])
+    found = evaluate_toybox(model, judge, 0, 100)
+    assert found["redrawn_obeyed"] <= 10 and found["redrawn_obeyed_held_out"] <= 10
