@@ -17,6 +17,8 @@ from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import TextTokenizer, train_wordpiece
+from multimodal.vilbert.config import VilbertConfig, VisionConfig
+from multimodal.vilbert.model import Vilbert
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = (
@@ -72,6 +74,50 @@ def tiny_folder(tmp_path, tiny_encoder, tiny_config, tiny_tokenizer):
 @pytest.fixture
 def tiny_clip(tiny_folder) -> DualEncoderClip:
     return DualEncoderClip.load(tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_vilbert_config(tiny_tokenizer) -> VilbertConfig:
+    return VilbertConfig(
+        text=TextConfig(
+            vocab_size=tiny_tokenizer.vocab_size,
+            width=16,
+            layers=3,
+            heads=2,
+            hidden=32,
+            max_tokens=32,
+        ),
+        vision=VisionConfig(width=24, layers=2, heads=2, hidden=32),
+        co_text=(1, 3),
+        co_vision=(1, 2),
+        co_width=8,
+        co_heads=2,
+        fusion_width=16,
+        image_tower="conv",
+        image_width=4,
+        image_size=32,
+        rows=4,
+        columns=4,
+        region_features=32,
+        concepts=("sky", "boat", "house"),
+        answers=("no", "yes", "red", "blue", "2", "boat"),
+        languages=("en", "ko"),
+    )
+
+
+@pytest.fixture
+def tiny_vilbert_folder(tmp_path, tiny_vilbert_config, tiny_tokenizer):
+    """A whole checkpoint folder of a tiny two-stream model."""
+    torch.manual_seed(0)
+    folder = tmp_path / "vilbert-tiny"
+    checkpoint.save(
+        folder,
+        "vilbert",
+        tiny_vilbert_config,
+        Vilbert(tiny_vilbert_config).state_dict(),
+        tokenizer=tiny_tokenizer.to_json(),
+    )
+    return folder
 
 
 def _free_port() -> int:

@@ -110,6 +110,8 @@ class ToyboxTask:
     def prepare(self) -> Iterator[Progress]:
         """Draws the scenes, asks about them, learns the word pieces, builds the model."""
         side, count = self.config.image_size, self.settings.scenes
+        init = self.settings.init
+        started = VisualQuestionAnswerer.load(init) if init else None
         scenes = [make_scene(self.seed * 1_000_003 + i) for i in range(count)]
         self.pictures = np.zeros((count, side, side, 3), np.uint8)
         for i, scene in enumerate(scenes):
@@ -118,8 +120,6 @@ class ToyboxTask:
                 yield Progress(i + 1, count, "drawing scenes")
         self.concepts = torch.stack([concept_shares(scene, self.boxes) for scene in scenes]).half()
         yield Progress(0, None, "asking questions")
-        init = self.settings.init
-        started = VisualQuestionAnswerer.load(init) if init else None
         self._write(scenes, started)
         self._build_model(started)
 

@@ -160,8 +160,8 @@ class Classifier:
         return pictures.maps(
             photo,
             named,
-            self.text("classify_strength", language),
-            self.text("classify_bare", language),
+            self.text("strength", language),
+            self.text("bare", language),
             self.text("classify_legend", language),
         )
 

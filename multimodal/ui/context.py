@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from multimodal.clip.base import ClipModel
     from multimodal.dalle.image_tokenizer import ImageTokenizer
     from multimodal.dalle.pipeline import TextToImage
+    from multimodal.vilbert.answering import VisualQuestionAnswerer
 
 _log = logging.getLogger(__name__)
 
 # every event that runs a model waits in this one queue, so that thirty users share two cores
 HEAVY = "model"
+HEAVILY = {"concurrency_id": HEAVY, "concurrency_limit": 2, "api_visibility": "private"}
+LIGHTLY = {"show_progress": "hidden", "api_visibility": "private"}
 # indexing and downloading take minutes, so they wait in queues of their own
 INDEXING, DOWNLOADING = "index", "download"
 SCENE_MODEL = "clip-toybox"  # knows the drawn world
@@ -84,6 +87,12 @@ class Context:
         from multimodal import dalle
 
         return self._once("vqvae", name, dalle.load_vqvae)
+
+    def vilbert(self, name: str) -> "VisualQuestionAnswerer":
+        """A ViLBERT, loaded at its first use."""
+        from multimodal import vilbert
+
+        return self._once("vilbert", name, vilbert.load)
 
     def _once(self, family: str, name: str, load: Callable[[str], Any]) -> Any:
         with self._lock:

@@ -8,7 +8,8 @@ import gradio as gr
 
 from multimodal.errors import UserError
 from multimodal.ui import examples, pictures, tokens
-from multimodal.ui.context import HEAVY, Context
+from multimodal.ui.context import HEAVILY, HEAVY, LIGHTLY, Context
+from multimodal.ui.controls import SOURCES, world_menu
 from multimodal.ui.drawer import MOST, Asked, Drawer
 
 # prompts that each world can draw
@@ -29,9 +30,6 @@ EXAMPLES = {
         "a dog on a beach",
     ),
 }
-SOURCES = ["upload", "webcam", "clipboard"]
-HEAVILY = {"concurrency_id": HEAVY, "concurrency_limit": 2, "api_visibility": "private"}
-LIGHTLY = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def build(context: Context, language: gr.Radio) -> None:
@@ -51,7 +49,7 @@ def build(context: Context, language: gr.Radio) -> None:
                 label="draw_prompt",
                 placeholder="draw_prompt_hint",
             )
-            world = _menu(context, "dalle", language, "draw-world")
+            world = world_menu(context, "dalle", language, "draw-world")
             own = run.defaults(world.value)
             tried = {
                 name: show(
@@ -222,24 +220,6 @@ def build(context: Context, language: gr.Radio) -> None:
     _api(context, run)
 
 
-def _menu(
-    context: Context, family: str, language: gr.Radio, name: str, world: str = "toybox"
-) -> gr.Radio:
-    """A menu of a family's worlds that changes with the language."""
-    choices = context.worlds(family, context.texts.language)
-    menu = context.texts.show(
-        gr.Radio(choices=choices, value=context.first(family, world), elem_id=name),
-        label="draw_world",
-    )
-    language.change(
-        lambda lang, value: gr.update(choices=context.worlds(family, lang), value=value),
-        [language, menu],
-        menu,
-        **LIGHTLY,
-    )
-    return menu
-
-
 def _stopper(run: Drawer):
     def stop(request: gr.Request):
         run.stop(request.session_hash)
@@ -250,7 +230,7 @@ def _stopper(run: Drawer):
 def _codebook(context: Context, run: Drawer, language: gr.Radio, tab: gr.Tab) -> None:
     """All codes as a wall of patches, made when it is first looked at."""
     with gr.Row():
-        model = _menu(context, "vqvae", language, "draw-codebook-world")
+        model = world_menu(context, "vqvae", language, "draw-codebook-world")
         order = context.texts.show(
             gr.Radio(value="usage", elem_id="draw-codebook-order"),
             label="draw_order",
@@ -284,7 +264,7 @@ def _reconstruct(context: Context, run: Drawer, language: gr.Radio) -> None:
                 gr.Image(type="filepath", sources=SOURCES, height=300, elem_id="draw-photo"),
                 label="draw_photo",
             )
-            model = _menu(context, "vqvae", language, "draw-photo-world", "photos")
+            model = world_menu(context, "vqvae", language, "draw-photo-world", "photos")
             shown = [str(file) for file, _ in examples.pictures(context.settings.data)]
             tried = show(
                 gr.Dataset(components=[image], samples=[[file] for file in shown], type="index"),

@@ -121,18 +121,20 @@ def maps(
         "</figcaption></figure>"
         for label, weights in named
     )
+    tools = map_tools(strength, bare, legend)
+    return f'<div class="lookbox">{tools}<div class="maps">{figures}</div></div>'
+
+
+def map_tools(strength: str, bare: str, legend: str) -> str:
+    """The tools of the maps in one ``lookbox``; arguments as `maps`."""
     set_strength = "this.closest('.lookbox').style.setProperty('--strength', this.value)"
-    set_bare = (
-        "this.closest('.lookbox').querySelectorAll('.heat')"
-        ".forEach(e => e.style.display = this.checked ? 'none' : '')"
-    )
+    set_bare = "this.closest('.lookbox').classList.toggle('bare', this.checked)"
     return (
-        '<div class="lookbox"><div class="maps-tools">'
+        '<div class="maps-tools">'
         f'<label>{escape(strength)} <input type="range" min="0" max="1" step="0.02" value="0.62" '
         f'oninput="{set_strength}"></label>'
         f'<label><input type="checkbox" onchange="{set_bare}"> {escape(bare)}</label>'
         f'<span><span class="legend"></span> {escape(legend)}</span></div>'
-        f'<div class="maps">{figures}</div></div>'
     )
 
 

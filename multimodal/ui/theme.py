@@ -49,6 +49,7 @@ button[role=tab] { font-size: 1.1rem !important; }
 .maps .photo { position: relative; border-radius: 10px; overflow: hidden; line-height: 0; }
 .maps img { width: 100%; display: block; }
 .maps .heat { position: absolute; inset: 0; height: 100%; opacity: var(--strength, .62); }
+.bare .heat { display: none; }
 .maps figcaption { padding-top: 7px; font-weight: 600; overflow-wrap: anywhere; }
 .maps-tools { display: flex; gap: 26px; align-items: center; flex-wrap: wrap; margin: 4px 0 14px; }
 .legend { display: inline-block; width: 130px; height: 13px; border-radius: 4px;
@@ -73,6 +74,14 @@ table.grid td.best { outline: 3px solid var(--color-accent); }
 .histogram span.hit { background: var(--color-accent); }
 .axis { display: flex; justify-content: space-between; font-variant-numeric: tabular-nums;
   opacity: .7; }
+.orders { display: grid; grid-template-columns: 1fr 1fr; gap: 32px; margin-top: 14px; }
+.orders h4 { margin: 0 0 10px; }
+.orders ol { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr));
+  gap: 12px 10px; list-style: none; margin: 0; padding: 0; }
+.orders li { margin: 0; font-variant-numeric: tabular-nums; font-size: .95rem; }
+.orders img { width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: 8px; }
+.orders .up { color: var(--color-accent); font-weight: 650; }
+.orders .down { opacity: .6; }
 footer { display: none !important; }
 #head { flex-wrap: nowrap; }
 #head > * { flex: 1 1 0 !important; min-width: 0 !important; }
@@ -129,6 +138,60 @@ footer { display: none !important; }
 .wall .mark[hidden] { display: none; }
 .wallsay { display: flex; align-items: center; gap: 16px; min-height: 80px; font-size: 1.1rem; }
 .wallsay .patch { width: 64px; height: 64px; border-radius: 8px; image-rendering: pixelated; }
+.twice { display: grid; grid-template-columns: 3fr 2fr; gap: 10px 40px; }
+.twice .bar { grid-template-columns: minmax(4.5rem, 8.5rem) 1fr 3.9rem; }
+.twice .aside { font-size: .9rem; border-left: 1px solid var(--border-color-primary);
+  padding-left: 22px; }
+.twice .aside h4 { margin: 4px 0 8px; font-weight: 650; }
+.twice .aside .bar { grid-template-columns: minmax(0, 5.4rem) minmax(3.5rem, 1fr) 3.3rem;
+  font-size: .95rem; margin: 5px 0; gap: 10px; }
+.twice .aside .track { height: 1.15rem; }
+.twice .aside p { margin: 10px 0 0; }
+.bar + .fine, .twice + .fine, .captions + .fine { margin-top: 14px; }
+.captions .bar { grid-template-columns: minmax(8rem, 24rem) 1fr 3.9rem; }
+.layers { display: grid; grid-template-columns: auto repeat(var(--columns), minmax(3.7rem, 6.2rem))
+  auto; grid-template-rows: auto 24px auto; column-gap: 8px; align-items: center;
+  width: max-content; padding: 4px; }
+.layers > * { grid-area: var(--side) / var(--at); }
+.layers .stream { font-weight: 650; padding-right: 8px; }
+.layers .rail { grid-area: var(--side) / 2 / auto / -2; height: 2px; margin-right: -8px;
+  background: var(--border-color-primary); }
+.layers .block { z-index: 1; margin: 0; padding: 6px 4px; border-radius: 9px; min-width: 0;
+  font-size: .86rem; font-weight: 600; line-height: 1.25; color: inherit; cursor: pointer;
+  border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
+.layers .block.co-trm { border: 2px solid var(--color-accent); }
+.layers .block i { display: block; font-style: normal; font-weight: 400; opacity: .75; }
+.layers .block[aria-pressed=true] { background: var(--color-accent); color: #fff; }
+.layers .exchange { height: 24px; justify-self: center; fill: none; stroke: var(--color-accent);
+  stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }
+.layers .product { grid-area: 1 / -2 / 4 / -1; padding: 0 6px 0 12px; margin: 22px 0;
+  border-left: 2px solid var(--border-color-primary);
+  align-self: stretch; display: grid; align-items: center; font-weight: 650; }
+.steppers { display: flex; flex-wrap: wrap; gap: 8px 34px; margin: 14px 0 10px; }
+.stepper { display: flex; align-items: center; gap: 8px; }
+.stepper .step { margin: 0; width: 2.4rem; height: 2.4rem; border-radius: 8px; font-size: 1.3rem;
+  line-height: 1; color: inherit; cursor: pointer; border: 1px solid var(--border-color-primary);
+  background: var(--background-fill-secondary); }
+.stepper .now { min-width: 8rem; text-align: center; font-variant-numeric: tabular-nums; }
+.stepper .now.layer { min-width: 23rem; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 28px 44px; }
+.pair section { min-width: 0; }
+.pair h4 { margin: 6px 0; font-size: 1.12rem; font-weight: 650; }
+.pair .words { gap: 7px; margin: 8px 0; }
+.pair .word { display: inline-grid; align-content: center; min-height: 3.1rem; min-width: 3.6rem;
+  padding: 3px 10px; text-align: center; font-weight: 600; line-height: 1.25; }
+.pair span.word { cursor: default; }
+.pair .word .share { font-size: .78rem; opacity: .8; font-variant-numeric: tabular-nums; }
+.pair .word .share:empty { display: none; }
+.pair .board + p { margin-top: 12px; }
+.pair + .fine { margin-top: 16px; }
+.lookedsay { min-height: 4.6em; font-size: 1.08rem; font-weight: 600; line-height: 1.5; }
+.gaze .board, .hideable .board { width: min(100%, 26rem, 26rem * var(--shape)); }
+.cells.free { display: block; }
+.cells.free .cell { position: absolute; background: rgb(var(--heat) / var(--strength, .62)); }
+.bare .cells.free .cell { background: none; }
+.cells.free .cell.covered { background: repeating-linear-gradient(-45deg, #cfcfcf 0 4px,
+  #ededed 4px 12px); }
 @media (max-width: 640px) {
   #head { flex-wrap: wrap; }
   #head > :first-child { flex: 1 0 100% !important; }
@@ -137,6 +200,18 @@ footer { display: none !important; }
   .bar .name { grid-column: 1 / -1; margin-bottom: -6px; }
   .barhead .name { display: none; }
   #search-hits .grid-container { grid-template-columns: repeat(2, 1fr) !important; }
+  .orders { grid-template-columns: minmax(0, 1fr); }
+  .twice, .pair { grid-template-columns: minmax(0, 1fr); }
+  .twice .bar, .twice .aside .bar, .captions .bar { grid-template-columns: 1fr 3.9rem; }
+  .twice .aside { border-left: 0; padding-left: 0; }
+  .layers { grid-template: auto repeat(var(--columns), auto) auto / 1fr 44px 1fr; gap: 8px 0;
+    width: auto; justify-items: center; }
+  .layers > * { grid-area: var(--at) / var(--side); }
+  .layers .block { width: 100%; }
+  .layers .rail { grid-area: 2 / var(--side) / -2 / auto; width: 2px; height: 100%; margin: 0; }
+  .layers .exchange { transform: rotate(90deg); }
+  .layers .product { grid-area: -2 / 1 / -1 / 4; border: 0; padding: 0; margin: 0; }
+  .stepper .now.layer { min-width: 0; flex: 1; }
   .drawn { gap: 10px; }
   .drawn figcaption { font-size: .92rem; }
   .tokens { grid-template-columns: minmax(0, 1fr); gap: 14px; }

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from multimodal.ui.texts import Texts
 
 SCRIPTS = Path(__file__).parent / "scripts"
-GRID_SCRIPT = (SCRIPTS / "tokens.js").read_text("utf-8")
+CELLS_SCRIPT = (SCRIPTS / "cells.js").read_text("utf-8")
+GRID_SCRIPT = CELLS_SCRIPT + (SCRIPTS / "tokens.js").read_text("utf-8")
 WALL_SCRIPT = (SCRIPTS / "wall.js").read_text("utf-8")
 SHOWN_ALTERNATIVES = 5
 WALL_COLUMNS = 32
@@ -89,7 +90,8 @@ def picture_grid(
         f'data-drawn="{escape(text("draw_cell_drawn", language))}">'
         f'<div class="board"><img src="{picture}" alt="">'
         f'<img class="heat" alt="{escape(text("draw_heat", language))}" hidden>'
-        f'<div class="cells" role="group" aria-label="{escape(text("draw_cells", language))}">'
+        f'<div class="cells" role="group" data-columns="{grid}" '
+        f'aria-label="{escape(text("draw_cells", language))}">'
         f"{buttons}</div></div>"
         f'<div class="reasons"><p class="cellsay" aria-live="polite"></p>{alternatives}'
         f'<p class="fine">{escape(text("draw_alternatives_say", language))}</p>'

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from multimodal.clip.image_tower import ConvTower, MobileNetTower
+from multimodal.errors import UserError
 from multimodal.text.encoder import Block, TextEncoder
 from multimodal.vilbert.config import BOX, VilbertConfig
 
@@ -158,7 +159,14 @@ class Vilbert(nn.Module):
 
     def grid(self, pixels: Tensor) -> Tensor:
         """Features of a picture's cells: (batch, 3, h, w) in 0..1 -> (batch, regions, features)."""
-        return self.image_tower(pixels).flatten(2).transpose(1, 2)
+        cells = self.image_tower(pixels)
+        rows, columns = self.config.rows, self.config.columns
+        if cells.shape[2:] != (rows, columns):
+            raise UserError(
+                f"The image tower makes {cells.shape[2]} x {cells.shape[3]} cells of a picture and "
+                f"the configuration says {rows} x {columns}: change rows and columns, or image_size."
+            )
+        return cells.flatten(2).transpose(1, 2)
 
     def embed_words(self, ids: Tensor) -> Tensor:
         """Word pieces (batch, tokens) -> (batch, tokens, text width), positions added."""

@@ -2,6 +2,9 @@ import zipfile
 from pathlib import Path
 
 import gradio
+import pytest
+
+from multimodal.checkpoint import bundled
 
 PICTURES = Path(gradio.__file__).parent / "media_assets" / "images"
 
@@ -21,8 +24,9 @@ def search(page, words):
     page.wait_for_selector("#search-hits .thumbnail-lg, #search-hits button img")
 
 
-def test_a_zip_is_indexed_searched_and_a_hit_is_clicked(page, tmp_path):
-    archive = tmp_path / "photos.zip"
+def index_photos(page, folder):
+    """Makes a gallery of four photos and a torn one."""
+    archive = folder / "photos.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         for name in ("lion.jpg", "tower.jpg", "bus.png", "cheetah1.jpg"):
             packed.write(PICTURES / name, name)
@@ -37,6 +41,10 @@ def test_a_zip_is_indexed_searched_and_a_hit_is_clicked(page, tmp_path):
     page.wait_for_function(
         "document.querySelector('#search-progress').innerText.includes('4 photos are searchable')"
     )
+
+
+def test_a_zip_is_indexed_searched_and_a_hit_is_clicked(page, tmp_path):
+    index_photos(page, tmp_path)
     assert "torn.jpg" in page.locator("#search-progress").inner_text()
     search(page, "a lion")
     assert page.locator("#search-hits button img").count() >= 4
@@ -61,6 +69,29 @@ def test_drawn_scenes_answer_with_reasons(page):
     page.get_by_role("tab", name="Recall report").click()
     page.locator("#search-measure").click()
     page.wait_for_function("document.querySelector('#search-report').innerText.includes('R@10')")
+
+
+@pytest.mark.skipif("vilbert-photos" not in bundled(), reason="needs checkpoints/vilbert-photos")
+def test_the_two_stream_model_reranks_the_first_hits(page, tmp_path):
+    index_photos(page, tmp_path)
+    said = "document.querySelector('#search-orders').innerText"
+    page.get_by_role("tab", name="Reranked by two streams").click()
+    page.locator("#search-rerank").click()
+    page.wait_for_function(f"{said}.includes('Search with words alone first')")
+    search(page, "a lion")
+    page.wait_for_function(f"{said}.trim() === ''")
+    page.locator("#search-rerank").click()
+    page.wait_for_selector("#search-orders ol img")
+    orders = [
+        [image.get_attribute("alt") for image in side.locator("img").all()]
+        for side in page.locator("#search-orders ol").all()
+    ]
+    assert len(orders) == 2 and len(orders[0]) == 4 and sorted(orders[0]) == sorted(orders[1])
+    assert "cross-attention" in page.locator("#search-orders").inner_text()
+    search(page, "사자")
+    page.wait_for_function(f"{said}.trim() === ''")
+    page.locator("#search-rerank").click()
+    page.wait_for_function(f"{said}.includes('reads English only')")
 
 
 def test_an_empty_query_says_what_to_do(page):

@@ -10,7 +10,7 @@ from multimodal.errors import UserError
 from multimodal.ui import galleries as module
 from multimodal.ui.context import Context
 from multimodal.ui.galleries import FOLDER, MINE, SCENES, Galleries
-from multimodal.ui.search import Searcher
+from multimodal.ui.searcher import Searcher
 from multimodal.ui.settings import Settings
 from multimodal.ui.texts import Texts
 

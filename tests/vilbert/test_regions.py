@@ -36,6 +36,12 @@ def test_cells_stand_where_their_boxes_say(model):
         assert changed.argmax() == cell and changed[cell] > 0.9 * changed.sum()
 
 
+def test_a_grid_that_the_tower_does_not_make_is_refused(tiny_vilbert_config):
+    model = Vilbert(replace(tiny_vilbert_config, rows=tiny_vilbert_config.rows + 1))
+    with pytest.raises(UserError, match="change rows and columns"):
+        GridRegions(model)([Image.new("RGB", (20, 20))])
+
+
 def test_neighbouring_cells_give_each_other_away():
     near = giveaways(grid_boxes(4, 4), "grid")
     assert near[5].nonzero()[:, 0].tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]

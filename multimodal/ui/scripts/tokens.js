@@ -13,10 +13,7 @@ function showCell(number) {
   const cell = JSON.parse(tokens.dataset.cells)[number];
   const grid = Math.sqrt(cells().length);
   const row = Math.floor(number / grid), column = number % grid;
-  cells().forEach((button, i) => {
-    button.classList.toggle("shown", i === number);
-    button.tabIndex = i === chosen ? 0 : -1;
-  });
+  cells().forEach((button, i) => button.classList.toggle("shown", i === number));
   tokens.querySelector(".cellsay").textContent = fill(tokens.dataset.say, {
     row: row + 1, column: column + 1, code: cell.code, chance: percent(cell.chance),
   });
@@ -68,18 +65,13 @@ element.addEventListener("click", (event) => {
   if (event.target.matches(".cell")) choose(event.target);
   if (event.target.matches(".word")) showWord(event.target);
 });
-element.addEventListener("keydown", (event) => {
-  const grid = Math.sqrt(cells().length);
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid, ArrowDown: grid }[event.key];
-  if (!step || !event.target.matches(".cell")) return;
-  event.preventDefault();
-  cells()[chosen + step]?.focus();
-});
 
 function begin() {
   const count = cells().length;
   chosen = Math.floor((count + Math.sqrt(count)) / 2); // the middle
-  if (count) showCell(chosen);
+  if (!count) return;
+  cells()[chosen].tabIndex = 0;
+  showCell(chosen);
 }
 watch("value", begin);
 begin();
