@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # torch costs seconds to import and listing models must not
 
 FORMAT = 1
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
+SCALE = ".int8_scale"  # ends the name of a table's scales
 BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
@@ -183,8 +184,7 @@ def load(name: str | os.PathLike, family: str | None = None) -> Checkpoint:
     tokenizer = manifest.folder / TOKENIZER
     return Checkpoint(
         manifest=manifest,
-        # half precision is for the disk only: CPUs compute in float32
-        tensors={key: t.float() if t.is_floating_point() else t for key, t in tensors.items()},
+        tensors=_unpack(tensors),
         tokenizer=tokenizer.read_text("utf-8") if TOKENIZER in manifest.sha256 else None,
     )
 
@@ -214,6 +214,7 @@ def save(
     card: str = "",
     figures: Mapping[str, Any] | None = None,
     half: bool = True,
+    tables: Collection[str] = (),
 ) -> Manifest:
     """Writes a checkpoint; `config.json` comes last, so a killed save is never mistaken for whole.
 
@@ -226,6 +227,7 @@ def save(
         card: The model card; an existing card is kept where this is empty.
         figures: Measured figures for menus.
         half: Store floating-point weights in 16 bits.
+        tables: Names of embedding tables (rows, width) that are stored in 8 bits, a scale per row.
 
     Raises:
         CheckpointError: if the folder cannot be written.
@@ -241,6 +243,9 @@ def save(
         stored = {}
         for key, tensor in tensors.items():
             tensor = tensor.detach().cpu()
+            if key in tables:
+                stored |= _pack(key, tensor)
+                continue
             is_float = tensor.is_floating_point()
             stored[key] = tensor.to(torch.float16 if half and is_float else tensor.dtype)
             stored[key] = stored[key].clone(memory_format=torch.contiguous_format)
@@ -267,6 +272,26 @@ def save(
             "or choose another folder with --out."
         ) from error
     return read_manifest(folder, family)
+
+
+def _pack(key: str, table: "Tensor") -> "dict[str, Tensor]":
+    """A table (rows, width) as whole numbers from -127 to 127 and the scale of each row."""
+    import torch
+
+    scale = (table.float().abs().amax(1, keepdim=True) / 127).clamp(min=1e-6).half()
+    numbers = (table.float() / scale.float()).round().clamp(-127, 127)
+    return {key: numbers.to(torch.int8), f"{key}{SCALE}": scale}
+
+
+def _unpack(stored: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """Weights in float32: fewer bits are for the disk only, CPUs compute with these."""
+    tensors = {}
+    for key, tensor in stored.items():
+        if (scale := stored.get(f"{key}{SCALE}")) is not None:
+            tensor = tensor.float() * scale.float()
+        if not key.endswith(SCALE):
+            tensors[key] = tensor.float() if tensor.is_floating_point() else tensor
+    return tensors
 
 
 def set_figures(folder: str | os.PathLike, figures: Mapping[str, Any]) -> None:

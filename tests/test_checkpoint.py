@@ -31,6 +31,18 @@ def test_full_precision_is_exact(tmp_path):
     assert torch.equal(checkpoint.load(tmp_path / "m").tensors["a"], tensors["a"])
 
 
+def test_a_table_is_kept_in_8_bits_with_a_scale_per_row(tmp_path):
+    table = torch.randn(50, 64) * torch.logspace(-3, 2, 50)[:, None]
+    table[7] = 0
+    tensors = {"words": table, "a": torch.randn(3, 4)}
+    checkpoint.save(tmp_path / "m", "vilbert", {}, tensors, tables=["words"])
+    found = checkpoint.load(tmp_path / "m").tensors
+    assert set(found) == {"words", "a"} and found["words"].dtype == torch.float32
+    error = (found["words"] - table).abs().amax(1)
+    assert (error <= table.abs().amax(1) / 127 * 0.6 + 1e-6).all()
+    assert (tmp_path / "m" / "model.safetensors").stat().st_size < 50 * 64 + 1000
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json"])
 def test_torn_file_is_refused(tiny_folder, file):
     whole = (tiny_folder / file).read_bytes()

@@ -143,6 +143,8 @@ class Vilbert(nn.Module):
             nn.Dropout(config.dropout),
             nn.Linear(2 * fused, len(config.answers)),
         )
+        # nearly all answers are wrong; a head that starts by saying so learns calmly
+        nn.init.constant_(self.answer_head[-1].bias, -5.0)
         self.alignment_head = nn.Linear(fused, 1)
         self.word_head = _transform(text.width)
         self.word_bias = nn.Parameter(torch.zeros(text.vocab_size))
