@@ -165,8 +165,8 @@ class Vilbert(nn.Module):
         rows, columns = self.config.rows, self.config.columns
         if cells.shape[2:] != (rows, columns):
             raise UserError(
-                f"The image tower makes {cells.shape[2]} x {cells.shape[3]} cells of a picture and "
-                f"the configuration says {rows} x {columns}: change rows and columns, or image_size."
+                f"The image tower makes {cells.shape[2]} x {cells.shape[3]} cells and "
+                f"the configuration says {rows} x {columns}: change rows and columns."
             )
         return cells.flatten(2).transpose(1, 2)
 
