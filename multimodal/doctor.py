@@ -22,7 +22,10 @@ from multimodal.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
-EXPECTED_MODELS = ("clip-photos", "clip-toybox", "dalle-photos", "judge-toybox", "vqvae-photos")
+EXPECTED_MODELS = (
+    *("clip-photos", "clip-toybox", "dalle-photos", "dalle-toybox", "judge-toybox"),
+    *("vilbert-photos", "vqvae-photos", "vqvae-toybox"),
+)
 NEEDED_MEMORY = 1.5  # GB, with every tab in use
 NEEDED_DISK = 1.0  # GB, for galleries and uploads
 # requirements file, the state of a row if something of it is missing, what it is for

@@ -27,7 +27,7 @@ def build_app(settings: Settings) -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
-    from multimodal.ui import classify, draw, search
+    from multimodal.ui import ask, classify, draw, search
     from multimodal.ui.context import Context
     from multimodal.ui.texts import LANGUAGES, Texts
 
@@ -51,7 +51,7 @@ def build_app(settings: Settings) -> gr.Blocks:
             )
             dark.click(None, js="() => { document.body.classList.toggle('dark') }")
         with gr.Tabs():
-            for tab in (classify, search, draw):
+            for tab in (classify, search, ask, draw):
                 name = tab.__name__.rsplit(".", 1)[-1]
                 with texts.show(gr.Tab(id=name, elem_id=f"tab-{name}"), label=f"tab_{name}"):
                     tab.build(context, language)

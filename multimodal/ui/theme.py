@@ -160,7 +160,7 @@ footer { display: none !important; }
   font-size: .86rem; font-weight: 600; line-height: 1.25; color: inherit; cursor: pointer;
   border: 1px solid var(--border-color-primary); background: var(--background-fill-primary); }
 .layers .block.co-trm { border: 2px solid var(--color-accent); }
-.layers .block i { display: block; font-style: normal; font-weight: 400; opacity: .75; }
+.layers .block i { display: block; font-style: normal; font-weight: 400; color: inherit; }
 .layers .block[aria-pressed=true] { background: var(--color-accent); color: #fff; }
 .layers .exchange { height: 24px; justify-self: center; fill: none; stroke: var(--color-accent);
   stroke-width: 2; stroke-linecap: round; stroke-linejoin: round; }

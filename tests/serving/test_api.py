@@ -52,6 +52,10 @@ def classify(client, labels, image=LION):
     return client.predict(image=handle_file(image), labels=labels, api_name="/classify")
 
 
+def ask(client, question, image=LION, **more):
+    return client.predict(image=handle_file(image), question=question, api_name="/answer", **more)
+
+
 def test_the_page_comes_before_anything_heavy(served):
     assert served[1] < PAGE_SECONDS
 
@@ -74,6 +78,14 @@ def test_search_by_words_and_by_photo(client):
     assert len(found) == 1
 
 
+def test_answer(client):
+    answers = ask(client, "What animal is this?", model="vilbert-photos", top_k=3)
+    assert [set(answer) for answer in answers] == [{"answer", "probability"}] * 3
+    shares = [answer["probability"] for answer in answers]
+    assert shares == sorted(shares, reverse=True) and 0 < shares[-1] <= shares[0] < 1
+    assert len(ask(client, "What animal is this?")) == 5
+
+
 @pytest.mark.parametrize(
     "call, said",
     [
@@ -82,6 +94,11 @@ def test_search_by_words_and_by_photo(client):
         (lambda c, torn: c.predict(api_name="/search"), "nothing to search with"),
         (lambda c, torn: c.predict(text="a", gallery="../x", api_name="/search"), "no gallery"),
         (lambda c, torn: c.predict(text="a", top_k=0, api_name="/search"), "top_k"),
+        (lambda c, torn: ask(c, "What is this?", torn), "torn.jpg"),
+        (lambda c, torn: ask(c, "  "), "There is no question"),
+        (lambda c, torn: ask(c, "What is this?", top_k=0), "top_k"),
+        (lambda c, torn: ask(c, "What is this?", model="vilbert-none"), "no model named"),
+        (lambda c, torn: c.predict(image=None, question="a", api_name="/answer"), "no photo"),
     ],
 )
 def test_errors_are_sentences(client, call, said, tmp_path):
@@ -103,8 +120,18 @@ def test_thirty_users_at_once(served, client):
         assert sum(p["probability"] for p in answer) == pytest.approx(1, abs=1e-4)
 
 
+def test_thirty_users_ask_at_once_and_each_gets_their_own(client):
+    questions = ["What animal is this?", "Is it day or night?", "What color is the rock?"]
+    alone = [ask(client, question) for question in questions]
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda i: ask(client, questions[i % 3]), range(30)))
+    for i, answer in enumerate(answers):
+        assert answer == alone[i % 3]
+
+
 def test_nothing_calls_anywhere_but_itself(served, client):
     classify(client, ["cat", "dog"])
+    ask(client, "What is this?")
     time.sleep(1)
     calls = served[2].read_text() if served[2].is_file() else ""
     assert calls == ""
