@@ -23,7 +23,7 @@ from multimodal.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 EXPECTED_MODELS = (
-    *("clip-photos", "clip-toybox", "dalle-photos", "dalle-toybox", "judge-toybox"),
+    *("clip-photos", "clip-toybox", "dalle-photos", "judge-toybox"),
     *("vilbert-photos", "vqvae-photos", "vqvae-toybox"),
 )
 NEEDED_MEMORY = 1.5  # GB, with every tab in use
