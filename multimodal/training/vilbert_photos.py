@@ -53,7 +53,8 @@ class PhotoSettings:
         answers: Size of the answer vocabulary.
         drop_words: Share of a question's words that are replaced by [MASK].
         drop_regions: Share of regions that are not seen.
-        scales: Learning rate of the ``text`` stream and of the rest (``new``).
+        scales: Learning rate of the ``text`` stream, of what makes the ``answers`` of the two
+            summaries, and of the rest (``new``); what is not named counts 1.
         weights: Weight of each loss; what is not named counts 1.
     """
 
@@ -155,14 +156,15 @@ class PhotoTask:
 
     def parameter_groups(self) -> list[dict]:
         model, scales = self.model.model, self.settings.scales
-        text = list(model.language.parameters())
-        rest = set(model.parameters()) - set(text)
+        answering = (model.text_summary, model.vision_summary, model.answer_head)
+        groups = {
+            "text": list(model.language.parameters()),
+            "answers": [p for part in answering for p in part.parameters()],
+        }
+        known = {id(p) for params in groups.values() for p in params}
+        groups["new"] = [p for p in model.parameters() if id(p) not in known and p.requires_grad]
         return [
-            {
-                "params": [p for p in model.parameters() if p in rest and p.requires_grad],
-                "scale": scales.get("new", 1.0),
-            },
-            {"params": text, "scale": scales.get("text", 1.0)},
+            {"params": params, "scale": scales.get(name, 1.0)} for name, params in groups.items()
         ]
 
     # --- regions -------------------------------------------------------------------------------
