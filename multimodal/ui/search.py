@@ -25,6 +25,7 @@ def build(context: Context, language: gr.Radio) -> None:
     show, lang = text.show, text.language
     chosen = gr.State(None)  # id of the hit that was clicked
     found = gr.State([])  # ids of all hits
+    source = gr.State(SCENES)  # their gallery; the menu may show another by now
     asked = gr.State(None)  # the latest search by words alone
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
@@ -125,7 +126,7 @@ def build(context: Context, language: gr.Radio) -> None:
     def searched(key, query, image, plus, minus, top_k, duplicates, lang, example=None):
         why = pictures.empty(text("search_why_empty", lang))
         hidden = gr.update(visible=False)
-        nothing = [hidden, "", hidden, [], None, why, "", None, *[""] * len(emptied)]
+        nothing = [hidden, "", hidden, [], key, None, why, "", None, *[""] * len(emptied)]
         if not (query or image or plus or minus) and example is None:
             return [pictures.empty(text("search_empty", lang)), *nothing]
         try:
@@ -144,6 +145,7 @@ def build(context: Context, language: gr.Radio) -> None:
                 f'<p class="fine">{escape(text("search_click_hit", lang))}</p>',
                 gr.update(visible=False),
                 [hit.id for hit in result.hits],
+                key,
                 None,
                 run.histogram(result, lang),
                 run.times(result, lang),
@@ -193,24 +195,24 @@ def build(context: Context, language: gr.Radio) -> None:
     # indexing takes minutes: it has a queue of its own, so that nobody's search waits behind it
     slow = {"concurrency_id": INDEXING, "concurrency_limit": 1, "api_visibility": "private"}
     inputs = [where, query, image, plus, minus, top_k, duplicates, language]
-    outputs = [said, hits, about, again, found, chosen, scores, times, asked, *emptied]
+    outputs = [said, hits, about, again, found, source, chosen, scores, times, asked, *emptied]
     for trigger in (go.click, query.submit, plus.submit, minus.submit, image.upload):
         trigger(searched, inputs, outputs, **HEAVILY)
     tried.click(lambda sample: sample[0], tried, query, **LIGHTLY).then(
         searched, inputs, outputs, **HEAVILY
     )
-    hits.select(picked, [found, where, language], [chosen, about, again], **HEAVILY)
+    hits.select(picked, [found, source, language], [chosen, about, again], **HEAVILY)
 
     def from_hit(key, chosen, top_k, duplicates, lang):
         return searched(key, "", None, "", "", top_k, duplicates, lang, chosen)
 
-    again.click(from_hit, [where, chosen, top_k, duplicates, language], outputs, **HEAVILY)
+    again.click(from_hit, [source, chosen, top_k, duplicates, language], outputs, **HEAVILY)
     index.click(
         indexed, [files, name, language], [progress, where, name], show_progress="hidden", **slow
     )
     where.input(filled, [where, language], progress, show_progress="hidden", **slow)
     stop.click(stopped, [where, name], None, queue=False, api_visibility="private")
-    compare.click(guarded(run.matrix), [where, found, lines, language], matrix, **HEAVILY)
+    compare.click(guarded(run.matrix), [source, found, lines, language], matrix, **HEAVILY)
     measure.click(guarded(run.report), [where, language], report, **HEAVILY)
     language.change(
         lambda lang, key: gr.update(choices=run.galleries.choices(lang), value=key),
