@@ -52,7 +52,7 @@ def unpack(archive: Path, folder: Path) -> Iterator[Progress]:
         tarfile.TarError,
         zlib.error,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # of zipfile: a compression that it does not know
     ) as error:
         raise FetchError(
             f"{archive} is not an archive or is torn: delete it, then run the same command again."

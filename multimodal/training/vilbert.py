@@ -54,6 +54,9 @@ def alignment_loss(logits: Tensor, targets: Tensor) -> Tensor:
     )
 
 
+CAPTION_LOSSES = {"words": word_loss, "regions": region_loss, "alignment": alignment_loss}
+
+
 class VilbertObjective(nn.Module):
     """The model with its losses, as the training loop wants it.
 
@@ -131,10 +134,11 @@ class VilbertObjective(nn.Module):
     def _captions(
         self, batch: dict[str, Tensor], features: Tensor, boxes: Tensor, mask: Tensor
     ) -> dict[str, Tensor]:
-        words, losses = batch["caption_mask"], {}
+        words = batch["caption_mask"]
         lengths = words.sum(1)
         hidden = (batch["words"] != IGNORED) & batch["aligned"][:, None]
         guessed = batch["guessed"] & batch["aligned"][:, None]
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in CAPTION_LOSSES}
         for rows in lengths.argsort().split(self.rows):
             longest = int(lengths[rows[-1]])
             picture = batch["caption_picture"][rows]
@@ -146,26 +150,29 @@ class VilbertObjective(nn.Module):
                 region_mask=mask[picture],
                 seen=batch["seen"][rows],
             )
-            here, there = hidden[rows, :longest], guessed[rows]
-            judged, aligned = batch["judged"][rows], batch["aligned"][rows]
-            parts = {
-                "words": word_loss(
-                    self.model.word_logits(out.words[here]).float(),
+            here, there, judged = hidden[rows, :longest], guessed[rows], batch["judged"][rows]
+            for name, logits, targets in (
+                (
+                    "words",
+                    self.model.word_logits(out.words[here]),
                     batch["words"][rows, :longest][here],
-                )
-                * (here.sum() / hidden.sum().clamp(min=1)),
-                "regions": region_loss(
-                    self.model.region_logits(out.regions[:, 1:][there]).float(),
+                ),
+                (
+                    "regions",
+                    self.model.region_logits(out.regions[:, 1:][there]),
                     batch["concepts"][picture][there].float(),
-                )
-                * (there.sum() / guessed.sum().clamp(min=1)),
-                "alignment": alignment_loss(
-                    self.model.alignment_logits(out).float()[judged], aligned[judged].float()
-                )
-                * (judged.sum() / batch["judged"].sum().clamp(min=1)),
-            }
-            losses = {name: losses.get(name, 0) + part for name, part in parts.items()}
-        return losses
+                ),
+                (
+                    "alignment",
+                    self.model.alignment_logits(out)[judged],
+                    batch["aligned"][rows][judged].float(),
+                ),
+            ):
+                found[name].append((logits.float(), targets))
+        return {
+            name: CAPTION_LOSSES[name](*(torch.cat(part) for part in zip(*pairs, strict=True)))
+            for name, pairs in found.items()
+        }
 
 
 def as_answerer(objective: VilbertObjective, tokenizer: TextTokenizer) -> VisualQuestionAnswerer:

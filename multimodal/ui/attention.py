@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from multimodal.ui import pictures
-from multimodal.ui.tokens import CELLS_SCRIPT, SCRIPTS
+from multimodal.ui.tokens import script
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from multimodal.vilbert.answering import Explanation
     from multimodal.vilbert.model import AttentionMap
 
-SCRIPT = CELLS_SCRIPT + (SCRIPTS / "attention.js").read_text("utf-8")
-HIDE_SCRIPT = CELLS_SCRIPT + (SCRIPTS / "hide.js").read_text("utf-8")
+SCRIPT, HIDE_SCRIPT = script("say", "cells", "attention"), script("cells", "hide")
 SIDE = 640  # of the photo in the page
 SCALE = 64  # colours from little to most
 # what attention.js says about the map it shows

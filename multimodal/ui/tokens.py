@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from multimodal.ui.texts import Texts
 
 SCRIPTS = Path(__file__).parent / "scripts"
-CELLS_SCRIPT = (SCRIPTS / "cells.js").read_text("utf-8")
-GRID_SCRIPT = CELLS_SCRIPT + (SCRIPTS / "tokens.js").read_text("utf-8")
-WALL_SCRIPT = (SCRIPTS / "wall.js").read_text("utf-8")
+
+
+def script(*names: str) -> str:
+    """Several scripts as one, for `js_on_load`."""
+    return "".join((SCRIPTS / f"{name}.js").read_text("utf-8") for name in names)
+
+
+GRID_SCRIPT, WALL_SCRIPT = script("say", "cells", "tokens"), script("wall")
 SHOWN_ALTERNATIVES = 5
 WALL_COLUMNS = 32
 

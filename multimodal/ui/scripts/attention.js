@@ -6,8 +6,6 @@ let found = null; // what the server sent: maps, names, sentences
 let layer = -1, head = -1; // the map that is shown, and which of its heads; -1: the mean of all
 let chosen = { stream: "text", place: 0 }; // the token that is clicked
 
-const percent = (share) => (100 * share).toFixed(share < 0.0995 ? 1 : 0) + " %";
-const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 const all = (selector) => [...element.querySelectorAll(".gaze section:first-child " + selector)];
 // the tokens of both streams in the order of the maps
 const tokens = () => ({

@@ -5,8 +5,6 @@
 let chosen = 0; // the cell that is shown when the pointer is elsewhere
 
 const cells = () => [...element.querySelectorAll(".cell")];
-const percent = (share) => (100 * share).toFixed(share < 0.0995 ? 1 : 0) + " %";
-const fill = (text, values) => text.replace(/{(\w+)}/g, (_, name) => values[name]);
 
 function showCell(number) {
   const tokens = element.querySelector(".tokens");
