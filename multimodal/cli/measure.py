@@ -94,6 +94,7 @@ class VqaFigures:
         questions: Questions in the VQA v2 layout.
         answers: Their answers in the VQA v2 layout.
         model: A bundled name or a checkpoint folder.
+        all_questions: Count questions that fewer than ten people answered too.
         json: Write the figures as one JSON object.
     """
 
@@ -101,6 +102,7 @@ class VqaFigures:
     questions: File
     answers: File
     model: Name = DEFAULT_VILBERT
+    all_questions: bool = False
     json: SomeFile = None
 
     def run(self) -> int:
@@ -112,8 +114,44 @@ class VqaFigures:
         from multimodal import vilbert
         from multimodal.evaluation import vqa
 
+        found = vqa.evaluate(
+            vilbert.load(self.model),
+            self.images,
+            self.questions,
+            self.answers,
+            all_questions=self.all_questions,
+        )
+        return figures(found, self.json)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How often a ViLBERT prefers a photo's own caption to a random other one's.
+
+    Attributes:
+        images: Folder of the photos.
+        captions: captions.txt (csv with image,caption) or a COCO captions JSON.
+        model: A bundled name or a checkpoint folder.
+        seed: Chooses the other captions.
+        json: Write the figures as one JSON object.
+    """
+
+    images: Folder
+    captions: File
+    model: Name = DEFAULT_VILBERT
+    seed: int = 0
+    json: SomeFile = None
+
+    def run(self) -> int:
+        """Prints aligned in per cent; chance is 50."""
+        check_json(self.json)
+        check_exists("--images", self.images)
+        check_exists("--captions", self.captions)
+        from multimodal import vilbert
+        from multimodal.evaluation import alignment
+
         model = vilbert.load(self.model)
-        return figures(vqa.evaluate(model, self.images, self.questions, self.answers), self.json)
+        return figures(alignment.evaluate(model, self.images, self.captions, self.seed), self.json)
 
 
 @dataclass(frozen=True)
@@ -216,6 +254,7 @@ class Evaluate:
         Annotated[ZeroShot, tyro.conf.subcommand("zero-shot")]
         | Annotated[Retrieval, tyro.conf.subcommand("retrieval")]
         | Annotated[VqaFigures, tyro.conf.subcommand("vqa")]
+        | Annotated[Alignment, tyro.conf.subcommand("alignment")]
         | Annotated[VqvaeFigures, tyro.conf.subcommand("vqvae")]
         | Annotated[DalleFigures, tyro.conf.subcommand("dalle")]
         | Annotated[Toybox, tyro.conf.subcommand("toybox")]

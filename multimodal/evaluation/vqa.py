@@ -23,7 +23,8 @@ from multimodal.data.toybox import (
 from multimodal.data.toybox.questions import TYPES as QUESTION_TYPES
 from multimodal.data.toybox.words import COLOUR_NAMES, COLOUR_WORDS, KIND_WORDS
 from multimodal.data.vqa import TYPES, VqaQuestion
-from multimodal.images import list_images, open_image
+from multimodal.evaluation.alignment import BATCH, alignment, regions_of
+from multimodal.images import list_images
 from multimodal.vilbert.answering import VisualQuestionAnswerer
 from multimodal.vilbert.regions import Regions, concatenate
 
@@ -32,11 +33,15 @@ if TYPE_CHECKING:
 
 # far from the seeds that training draws from
 SEED_OFFSET = 500_000_000
-PHOTO_BATCH = 32
 
 
 def evaluate(
-    model: VisualQuestionAnswerer, images: Path, questions: Path, answers: Path
+    model: VisualQuestionAnswerer,
+    images: Path,
+    questions: Path,
+    answers: Path,
+    *,
+    all_questions: bool = False,
 ) -> dict[str, float]:
     """Asks every question whose photo is there.
 
@@ -45,6 +50,7 @@ def evaluate(
         images: Folder of the photos, named by COCO's numbers; subfolders count.
         questions: Questions in the official VQA v2 layout.
         answers: Their answers in the same.
+        all_questions: Count questions that fewer than ten people answered too.
 
     Returns:
         In per cent, over questions that ten people answered: accuracy, the official soft
@@ -56,7 +62,8 @@ def evaluate(
         DataError: if no photo of a question is there, or a file is in another layout.
     """
     asked = vqa.read(Path(questions), Path(answers))
-    asked = [question for question in asked if question.ten_answers] or asked
+    if not all_questions:
+        asked = [question for question in asked if question.ten_answers] or asked
     files = {vqa.image_number(path.name): path for path in list_images(Path(images))}
     asked = [question for question in asked if question.image in files]
     if not asked:
@@ -65,15 +72,9 @@ def evaluate(
             "give the folder that holds them with --images."
         )
     numbers = list(dict.fromkeys(question.image for question in asked))
-    parts = []
-    for first in range(0, len(numbers), PHOTO_BATCH):
-        photos = [
-            open_image(files[number], at_least=model.config.image_size)
-            for number in numbers[first : first + PHOTO_BATCH]
-        ]
-        parts.append(model.encode_images(photos))
+    regions = regions_of(model, [files[number] for number in numbers])
     place = {number: i for i, number in enumerate(numbers)}
-    return score(model, concatenate(parts), asked, [place[question.image] for question in asked])
+    return score(model, regions, asked, [place[question.image] for question in asked])
 
 
 def score(
@@ -161,7 +162,7 @@ def photo_figures(
     Returns:
         In per cent: soft, the soft accuracy on questions that ten people answered; all and
         all_question_only, accuracy on all questions of people with and without the photo;
-        aligned, see `alignment`. Only what the data allow.
+        aligned, see `alignment.alignment`. Only what the data allow.
     """
     figures = {}
     if (coco := caches.get("coco")) is not None:
@@ -181,28 +182,11 @@ def photo_figures(
             figures |= {name: found["accuracy"], f"{name}_question_only": found["question_only"]}
     for name in ("flickr8k", "coco"):
         if name in caches:
-            figures["aligned"] = alignment(model, caches[name])
+            rows = [row for row, photo in enumerate(caches[name].photos) if photo.captions]
+            own = [caches[name].photos[row].captions[0] for row in rows]
+            figures["aligned"] = alignment(model, caches[name].regions(rows), own)
             break
     return figures
-
-
-@torch.inference_mode()
-def alignment(model: VisualQuestionAnswerer, cache: RegionCache, seed: int = 0) -> float:
-    """How often the alignment head prefers a photo's own caption to a random other one's, in
-    per cent."""
-    rows = [row for row, photo in enumerate(cache.photos) if photo.captions]
-    rng, right = random.Random(seed), 0
-    for first in range(0, len(rows), PHOTO_BATCH):
-        part = rows[first : first + PHOTO_BATCH]
-        own = [cache.photos[row].captions[0] for row in part]
-        others = [rng.choice([r for r in rows if r != row]) for row in part]
-        other = [cache.photos[row].captions[0] for row in others]
-        regions = cache.regions(part)
-        good, bad = (
-            model.alignment(regions, captions, range(len(part))) for captions in (own, other)
-        )
-        right += int((good > bad).sum())
-    return 100 * right / max(len(rows), 1)
 
 
 def best(
@@ -231,8 +215,8 @@ def _ask(
     side = model.config.image_size
     regions = concatenate(
         [
-            model.encode_images([draw(s, side) for s in drawn[i : i + PHOTO_BATCH]])
-            for i in range(0, len(drawn), PHOTO_BATCH)
+            model.encode_images([draw(s, side) for s in drawn[i : i + BATCH]])
+            for i in range(0, len(drawn), BATCH)
         ]
     )
     place = {scene: i for i, scene in enumerate(drawn)}

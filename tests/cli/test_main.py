@@ -44,12 +44,16 @@ def test_importing_the_command_line_imports_nothing_heavy():
             ["train", "--help"],
             ["{clip,vqvae,dalle,vilbert,judge}", "--recipe", "--data", "--out", "--resume"],
         ),
-        (["evaluate", "--help"], ["zero-shot", "retrieval", "vqa", "toybox"]),
+        (["evaluate", "--help"], ["zero-shot", "retrieval", "vqa", "alignment", "toybox"]),
         (["evaluate", "zero-shot", "--help"], ["--model", "--images", "--classes", "--json"]),
         (["evaluate", "retrieval", "--help"], ["--model", "--images", "--captions", "--json"]),
         (
             ["evaluate", "vqa", "--help"],
             ["--model", "--images", "--questions", "--answers", "vilbert-photos"],
+        ),
+        (
+            ["evaluate", "alignment", "--help"],
+            ["--model", "--images", "--captions", "--seed", "--json"],
         ),
         (["evaluate", "toybox", "--help"], ["--model", "--seed", "--scenes", "--json"]),
         (["evaluate", "vqvae", "--help"], ["--model", "--images", "--json"]),

@@ -105,9 +105,32 @@ def test_a_vilbert_is_measured_on_questions_about_photos(tiny_vilbert_folder, tm
     assert found["questions"] == 2
     assert found["accuracy"] == pytest.approx((found["yes_no"] + found["number"]) / 2)
     assert "question_only" in capsys.readouterr().out
+    answers = json.loads((tmp_path / "a.json").read_text())
+    answers["annotations"][0]["ten_answers"] = False
+    (tmp_path / "a.json").write_text(json.dumps(answers))
+    for options, asked in (([], 1), (["--all-questions"], 2)):
+        words = ["evaluate", "vqa", *model, "--images", str(photos), *files, *options]
+        assert cli.main(words) == 0
+        assert json.loads(told.read_text())["questions"] == asked
     (tmp_path / "empty").mkdir()
     words = ["evaluate", "vqa", *model, "--images", str(tmp_path / "empty"), *files]
     assert cli.main(words) == 2
+    assert "--images" in capsys.readouterr().err
+
+
+def test_a_vilbert_is_measured_on_captions(tiny_vilbert_folder, tmp_path, capsys):
+    photos, told = tmp_path / "photos", tmp_path / "told.json"
+    photos.mkdir()
+    for colour in ("red", "blue"):
+        Image.new("RGB", (40, 40), colour).save(photos / f"{colour}.png")
+    captions = tmp_path / "captions.txt"
+    captions.write_text("image,caption\nred.png,a red wall\nblue.png,a blue wall\n")
+    words = ["evaluate", "alignment", "--model", str(tiny_vilbert_folder), "--images", str(photos)]
+    assert cli.main([*words, "--captions", str(captions), "--json", str(told)]) == 0
+    found = json.loads(told.read_text())
+    assert found["images"] == 2 and found["aligned"] in (0, 50, 100)
+    captions.write_text("image,caption\nred.png,a red wall\n")
+    assert cli.main([*words, "--captions", str(captions)]) == 2
     assert "--images" in capsys.readouterr().err
 
 
