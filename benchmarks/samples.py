@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from multimodal import checkpoint, dalle
-from multimodal.data.toybox import HELD_OUT, full_caption, label, make_scene
+from multimodal.data.toybox import HELD_OUT, full_caption, label, small_scenes
 
 PICTURE, TEXT, COLUMNS, BATCH = 144, 34, 8, 16
 PLACES = ("buildings", "a forest", "a glacier", "a mountain", "the sea", "a street")
@@ -48,9 +48,7 @@ def photo_prompts() -> list[str]:
 
 def toybox_prompts() -> list[str]:
     """Full captions of 52 scenes, then the twelve combinations that training never shows."""
-    scenes = (make_scene(10**9 + i, split="val") for i in itertools.count())
-    small = (scene for scene in scenes if len(scene.things) <= 2)
-    told = [full_caption(scene, "en") for scene in itertools.islice(small, 52)]
+    told = [full_caption(scene, "en") for scene in small_scenes("val", 10**9, 52)]
     return told + [label(colour, kind, "en") for colour, kind in HELD_OUT]
 
 

@@ -13,8 +13,8 @@ from multimodal.clip.base import ClipModel
 from multimodal.dalle.pipeline import TextToImage
 from multimodal.data.captions import read_captions
 from multimodal.data.photos import DataError, Photo, class_photos
-from multimodal.data.toybox import Scene, Split, full_caption
-from multimodal.evaluation.judge import Judge, judge_accuracy, small_scenes
+from multimodal.data.toybox import Scene, Split, full_caption, small_scenes
+from multimodal.evaluation.judge import Judge, judge_accuracy
 from multimodal.evaluation.retrieval import files_of
 from multimodal.images import open_image
 

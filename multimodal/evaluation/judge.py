@@ -6,7 +6,6 @@ that thing has. What it lists is a scene, so the exact checker of the drawn worl
 a picture, drawn or generated, shows what a prompt names.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -283,18 +282,6 @@ def judge_accuracy(
         "judge_rejects_false": float(rejects),
         "judge_scenes": float(100 * np.mean(alike)),
     }
-
-
-def small_scenes(split: Split, first: int, count: int) -> list[Scene]:
-    """Scenes of one or two things, such as short prompts describe.
-
-    Args:
-        split: Which scenes.
-        first: The first seed.
-        count: How many.
-    """
-    made = (make_scene(first + i, split=split) for i in itertools.count())
-    return list(itertools.islice((scene for scene in made if len(scene.things) <= 2), count))
 
 
 def _named(scene: Scene) -> tuple[str, list[tuple[str, str, str]]]:

@@ -11,8 +11,8 @@ from torch import Tensor
 from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.vqvae import Vqvae, codes_used, perplexity
 from multimodal.data.photos import DataError
-from multimodal.data.toybox import Split, draw, full_caption, make_scene, on_grid
-from multimodal.evaluation.judge import Judge, small_scenes
+from multimodal.data.toybox import Split, draw, full_caption, make_scene, on_grid, small_scenes
+from multimodal.evaluation.judge import Judge
 from multimodal.images import ImageError, list_images, open_image
 
 BATCH = 32

@@ -38,6 +38,7 @@ class DalleSettings:
         batch: Pictures per step by set: ``toybox``, ``flickr8k``, ``coco``, ``scenes``,
             ``tiny_imagenet``, ``folder``; what the data folder lacks is left out.
         scenes: Toybox scenes, drawn once.
+        things: Things in a toybox scene at most.
         looks: Looks of every toybox place and thing that are drawn; 0 draws all.
         views: Versions of each photo: whole, mirrored, cut out.
         vocab_size: Pieces of the caption tokenizer at most.
@@ -50,6 +51,7 @@ class DalleSettings:
     image_tokenizer: str = ""
     batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
     scenes: int = 20_000
+    things: int = 4
     looks: int = 0
     views: int = 4
     vocab_size: int = 600
@@ -105,8 +107,8 @@ class DalleTask:
         wanted = [name for name, count in self.settings.batch.items() if count]
         if "toybox" in wanted:
             first, looks = self.seed * 1_000_003, self.settings.looks or None
-            yield from store.toybox("train", self.settings.scenes, first, looks)
-            yield from store.toybox("val", VAL, first, looks)
+            for split, count in (("train", self.settings.scenes), ("val", VAL)):
+                yield from store.toybox(split, count, first, looks, self.settings.things)
         else:
             yield from self._photos(store, wanted)
         self.train, self.val = (

@@ -17,7 +17,7 @@ from multimodal.checkpoint import write_text
 from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.data import scene_captions
 from multimodal.data.photos import Photo
-from multimodal.data.toybox import LANGUAGES, captions, draw, full_caption, make_scene, on_grid
+from multimodal.data.toybox import LANGUAGES, captions, draw, full_caption, on_grid, small_scenes
 from multimodal.labels import read_label_set
 from multimodal.progress import Progress
 from multimodal.training.pixels import PixelCache
@@ -49,11 +49,12 @@ class TokenStore:
         self.sets: dict[str, TokenSet] = {}
 
     def toybox(
-        self, split: str, count: int, first: int, looks: int | None = None
+        self, split: str, count: int, first: int, looks: int | None = None, things: int = 4
     ) -> Iterator[Progress]:
-        """Draws scenes from seed `first` on, things on the grid of tokens; `looks` as in `draw`."""
+        """Draws scenes of at most so many things from seed `first` on, things on the grid of
+        tokens; `looks` as in `draw`."""
         side, grid = self.tokenizer.image_size, self.tokenizer.grid
-        scenes = [on_grid(make_scene(first + i, split=split), grid) for i in range(count)]
+        scenes = [on_grid(scene, grid) for scene in small_scenes(split, first, count, things)]
 
         def written() -> list[dict[str, list[str]]]:
             return [
@@ -65,7 +66,7 @@ class TokenStore:
             for scene in scenes:
                 yield np.asarray(draw(scene, side, looks))[None]
 
-        key = f"{count}|{first}|{split}|{looks}"
+        key = f"{count}|{first}|{split}|{looks}|{things}"
         yield from self._make(f"toybox-{split}", key, count, pictures(), written)
 
     def photos(self, name: str, photos: list[Photo], split: str, views: int) -> Iterator[Progress]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from multimodal.data.toybox import Split, draw, full_caption, on_grid
+from multimodal.data.toybox import Split, draw, full_caption, on_grid, small_scenes
 from multimodal.errors import UserError
 from multimodal.evaluation import dalle as measure
 from multimodal.evaluation.judge import Judge
@@ -84,11 +84,7 @@ def test_scene_photos_without_splits_are_halved(scenes):
 
 def known_scenes(count, seed=0):
     first = measure.SEED_OFFSET + seed * 1_000_003
-    scenes = [
-        s
-        for split in (Split.VAL, Split.HELD_OUT)
-        for s in measure.small_scenes(split, first, count)
-    ]
+    scenes = [s for split in (Split.VAL, Split.HELD_OUT) for s in small_scenes(split, first, count)]
     return {full_caption(s, code): on_grid(s, 12) for s in scenes for code in ("en", "ko")}
 
 
@@ -105,8 +101,8 @@ def test_a_perfect_drawer_of_the_toybox_obeys_and_a_confused_one_does_not():
 
 
 def test_prompts_name_one_or_two_things_and_held_out_ones_a_combination_never_shown():
-    usual = measure.small_scenes(Split.VAL, 0, 30)
-    unseen = measure.small_scenes(Split.HELD_OUT, 0, 30)
+    usual = small_scenes(Split.VAL, 0, 30)
+    unseen = small_scenes(Split.HELD_OUT, 0, 30)
     assert all(1 <= len(scene.things) <= 2 for scene in usual + unseen)
     assert not any(s.held_out for s in usual) and all(s.held_out for s in unseen)
 

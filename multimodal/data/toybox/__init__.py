@@ -31,6 +31,7 @@ from .scene import (
     place,
     relations,
     single_scene,
+    small_scenes,
 )
 from .words import LANGUAGES, josa
 
@@ -73,6 +74,7 @@ __all__ = [
     "relations",
     "shows",
     "single_scene",
+    "small_scenes",
     "verdict",
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from dataclasses import dataclass, replace
@@ -207,6 +208,19 @@ def make_scene(seed: int, *, split: str | Split = Split.TRAIN) -> Scene:
         if placed:
             things.append(placed)
     return Scene(background, tuple(sorted(things, key=lambda t: (t.x, t.y))), seed)
+
+
+def small_scenes(split: str | Split, first: int, count: int, most: int = 2) -> list[Scene]:
+    """Scenes of few things, such as short prompts describe.
+
+    Args:
+        split: See `make_scene`.
+        first: The first seed.
+        count: How many scenes.
+        most: Things in a scene at most.
+    """
+    made = (make_scene(first + i, split=split) for i in itertools.count())
+    return list(itertools.islice((scene for scene in made if len(scene.things) <= most), count))
 
 
 def single_scene(colour: str, kind: str, seed: int) -> Scene:
