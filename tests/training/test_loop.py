@@ -126,6 +126,23 @@ def test_settings_name_what_is_wrong():
     assert torch.is_tensor(torch.zeros(1))
 
 
+@pytest.mark.parametrize(("slow", "chosen"), [(torch.bfloat16, "no"), (torch.float32, "bf16")])
+def test_the_precision_is_the_one_that_this_machine_multiplies_faster(slow, chosen, monkeypatch):
+    clock = [0.0]
+
+    class Matrix:
+        def __init__(self, *shape, dtype):
+            self.dtype = dtype
+
+        def __matmul__(self, other):
+            clock[0] += 2.0 if self.dtype is slow else 1.0
+
+    monkeypatch.setattr(torch, "ones", Matrix)
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    assert loop.fastest_precision(torch.device("cpu")) == chosen
+    assert loop.fastest_precision(torch.device("cuda")) == "bf16"
+
+
 def test_two_processes_train_one_model(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(TASK + "for _ in run(Task(), SETTINGS, Path(sys.argv[1])): pass")
