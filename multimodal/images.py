@@ -40,6 +40,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") + (
     ("AVIF",) if features.check("avif") else ()
 )
 READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF" + (" or AVIF" if features.check("avif") else "")
+_KOREAN_READABLE = ", ".join(_FORMATS)
+_UNNAMED = "The picture"
 _ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -84,7 +86,10 @@ def open_image(
         ImageError: one sentence that names the picture and the cure.
     """
     if source is None:
-        raise ImageError("No picture was given: choose a file first.")
+        raise ImageError(
+            "No picture was given: choose a file first.",
+            "사진이 없습니다. 먼저 파일을 고르세요.",
+        )
     with _quiet():
         if isinstance(source, np.ndarray):
             return _finish(_from_array(source, _label(name)), at_least)
@@ -166,11 +171,16 @@ def _open_file(file: BinaryIO, at_least: int | None, label: str) -> Image.Image:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size == 0:
-        raise ImageError(f"{label} is empty (0 bytes): copy or download it again.")
+        raise ImageError(
+            f"{label} is empty (0 bytes): copy or download it again.",
+            f"{_korean(label)}: 빈 파일(0바이트)입니다. 다시 복사하거나 내려받으세요.",
+        )
     if size > MAX_FILE_BYTES:
         raise ImageError(
             f"{label} has {size // 2**20} MB, more than the {MAX_FILE_BYTES // 2**20} MB "
-            "that a picture may have: make it smaller first."
+            "that a picture may have: make it smaller first.",
+            f"{_korean(label)}: {size // 2**20} MB입니다. {MAX_FILE_BYTES // 2**20} MB까지 열 수 "
+            "있으니 먼저 크기를 줄이세요.",
         )
     head = file.read(64)
     file.seek(0)
@@ -179,7 +189,8 @@ def _open_file(file: BinaryIO, at_least: int | None, label: str) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise _too_large(label) from error
     except Exception as error:  # hostile headers make decoders raise almost anything
-        raise ImageError(f"{label} {_what_it_is(head, size)}.") from error
+        english, korean = _what_it_is(head)
+        raise ImageError(f"{label} {english}.", f"{_korean(label)}: {korean}.") from error
     with image:
         return _decode(image, at_least, label)
 
@@ -191,7 +202,10 @@ def _decode(
     width, height = image.size
     pixels = width * height
     if pixels == 0:
-        raise ImageError(f"{label} has no pixels ({width} x {height}): choose another picture.")
+        raise ImageError(
+            f"{label} has no pixels ({width} x {height}): choose another picture.",
+            f"{_korean(label)}: 화소가 없습니다({width} x {height}). 다른 사진을 고르세요.",
+        )
     if pixels > MAX_PIXELS:
         raise _too_large(label, image.size)
     with _giant_lock if pixels > GIANT_PIXELS else nullcontext():
@@ -203,11 +217,14 @@ def _decode(
         except MemoryError as error:
             raise ImageError(
                 f"{label} ({width:,} x {height:,} pixels) does not fit in this computer's memory: "
-                "make it smaller first."
+                "make it smaller first.",
+                f"{_korean(label)}: {width:,} x {height:,} 화소라 이 컴퓨터의 메모리에 들어가지 "
+                "않습니다. 먼저 크기를 줄이세요.",
             ) from error
         except Exception as error:  # torn data makes decoders raise almost anything
             raise ImageError(
-                f"{label} is torn or damaged and cannot be shown: copy or download it again."
+                f"{label} is torn or damaged and cannot be shown: copy or download it again.",
+                f"{_korean(label)}: 파일이 깨졌습니다. 다시 복사하거나 내려받으세요.",
             ) from error
 
 
@@ -322,37 +339,56 @@ def _from_array(array: np.ndarray, label: str) -> Image.Image:
 
 def _too_large(label: str, size: tuple[int, int] | None = None) -> ImageError:
     measure = f"{size[0]:,} x {size[1]:,} pixels" if size else "far too many pixels"
+    measured = f"{size[0]:,} x {size[1]:,} 화소입니다" if size else "화소가 너무 많습니다"
     return ImageError(
         f"{label} has {measure}, more than the {MAX_PIXELS // 10**6} million "
-        "that this app opens: make it smaller first."
+        "that this app opens: make it smaller first.",
+        f"{_korean(label)}: {measured}. {MAX_PIXELS // 10**6}백만 화소까지 열 수 있으니 "
+        "먼저 크기를 줄이세요.",
     )
 
 
-def _what_it_is(head: bytes, size: int) -> str:
-    """The rest of a sentence about a file that is not a readable picture."""
+def _what_it_is(head: bytes) -> tuple[str, str]:
+    """The rest of a sentence, English and Korean, about a file that is not a readable picture."""
     brand = head[8:12] if head[4:8] == b"ftyp" else b""
     if brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
-        return f"is a HEIC photo, which this app cannot read: save it as {READABLE}"
+        return (
+            f"is a HEIC photo, which this app cannot read: save it as {READABLE}",
+            f"HEIC 사진은 읽지 못합니다. 다른 형식({_KOREAN_READABLE})으로 저장하세요",
+        )
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     kinds = {
-        b"<svg": "an SVG drawing",
-        b"<?xml": "an XML file",
-        b"<!doctype": "a web page",
-        b"<html": "a web page",
-        b"%pdf": "a PDF document",
-        b"pk\x03\x04": "a zip archive",
+        b"<svg": ("an SVG drawing", "SVG 그림"),
+        b"<?xml": ("an XML file", "XML 파일"),
+        b"<!doctype": ("a web page", "웹 페이지"),
+        b"<html": ("a web page", "웹 페이지"),
+        b"%pdf": ("a PDF document", "PDF 문서"),
+        b"pk\x03\x04": ("a zip archive", "zip 파일"),
     }
-    for magic, kind in kinds.items():
+    for magic, (kind, korean) in kinds.items():
         if start.startswith(magic):
-            return f"is {kind} and not a photo: give a file of {READABLE}"
+            return (
+                f"is {kind} and not a photo: give a file of {READABLE}",
+                f"사진이 아니라 {korean}입니다. 사진 파일({_KOREAN_READABLE})을 주세요",
+            )
     starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
     if head.startswith(starts) or brand == b"avif":
-        return "begins like a picture but is torn or damaged: copy or download it again"
-    return f"is not a picture that this app can read: give a file of {READABLE}"
+        return (
+            "begins like a picture but is torn or damaged: copy or download it again",
+            "사진처럼 시작하지만 파일이 깨졌습니다. 다시 복사하거나 내려받으세요",
+        )
+    return (
+        f"is not a picture that this app can read: give a file of {READABLE}",
+        f"읽을 수 있는 사진이 아닙니다. 사진 파일({_KOREAN_READABLE})을 주세요",
+    )
 
 
 def _label(name: str | None) -> str:
-    return repr(name) if name else "The picture"
+    return repr(name) if name else _UNNAMED
+
+
+def _korean(label: str) -> str:
+    return "사진" if label == _UNNAMED else label
 
 
 def _read_all(file: BinaryIO, label: str) -> bytes:

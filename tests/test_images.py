@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import threading
 import warnings
@@ -259,9 +260,12 @@ def test_bad_files_get_one_sentence_that_names_them(tmp_path, name, data, said):
         open_image(path)
     text = str(caught.value)
     assert name in text and text.endswith(".") and ":" in text and "\n" not in text
-    assert isinstance(caught.value, UserError)
-    with pytest.raises(ImageError, match=said):
+    assert isinstance(caught.value, UserError) and caught.value.said("en") == text
+    korean = caught.value.said("ko")
+    assert name in korean and re.search("[가-힣]", korean) and korean.endswith(".")
+    with pytest.raises(ImageError, match=said) as caught:
         open_image(data)
+    assert caught.value.said("ko").startswith("사진: ")
 
 
 def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch):

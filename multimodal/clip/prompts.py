@@ -51,7 +51,10 @@ def fill(template: str, label: str) -> str:
         UserError: if the template has no ``{}``.
     """
     if "{}" not in template:
-        raise UserError(f"The template {template!r} has no {{}} where the label belongs.")
+        raise UserError(
+            f"The template {template!r} has no {{}} where the label belongs.",
+            f"문장 {template!r}에 라벨이 들어갈 {{}}가 없습니다.",
+        )
     return template.replace("{}", label)
 
 
@@ -64,9 +67,15 @@ def clean_labels(labels: Sequence[str]) -> list[str]:
     kept = list(dict.fromkeys(" ".join(str(label).split()) for label in labels))
     kept = [label for label in kept if label]
     if not kept:
-        raise UserError("There is no label: type at least one word to compare the photo with.")
+        raise UserError(
+            "There is no label: type at least one word to compare the photo with.",
+            "라벨이 없습니다. 사진과 견줄 낱말을 하나 이상 쓰세요.",
+        )
     if len(kept) > MAX_LABELS:
-        raise UserError(f"There are {len(kept)} labels; at most {MAX_LABELS} are compared at once.")
+        raise UserError(
+            f"There are {len(kept)} labels; at most {MAX_LABELS} are compared at once.",
+            f"라벨이 {len(kept)}개입니다. 한 번에 {MAX_LABELS}개까지 견줄 수 있습니다.",
+        )
     return kept
 
 

@@ -205,7 +205,10 @@ class IndexJob:
 @contextmanager
 def _held(lock: threading.Lock) -> Iterator[None]:
     if not lock.acquire(blocking=False):
-        raise GalleryError("This gallery is being added to already: wait until that is done.")
+        raise GalleryError(
+            "This gallery is being added to already: wait until that is done.",
+            "이 갤러리에 이미 사진을 더하는 중입니다. 끝날 때까지 기다리세요.",
+        )
     try:
         yield
     finally:

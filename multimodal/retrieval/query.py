@@ -148,6 +148,7 @@ def combine(vectors: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarr
     length = np.linalg.norm(total)
     if not length > LEAST_LENGTH:  # written so that NaN is refused as well
         raise UserError(
-            "What is added and what is taken away cancel each other out: change one of them."
+            "What is added and what is taken away cancel each other out: change one of them.",
+            "더하는 것과 빼는 것이 서로 지워집니다. 하나를 바꾸세요.",
         )
     return (total / length).astype(np.float32)

@@ -31,7 +31,9 @@ def recall_report(gallery: "Gallery") -> dict[str, float]:
     if len(rows) < 2:
         raise UserError(
             "Recall is measured over pictures with captions, and this gallery has "
-            f"{len(rows) or 'none'}: add photos with a captions file."
+            f"{len(rows) or 'none'}: add photos with a captions file.",
+            f"재현율은 설명이 있는 사진으로 재는데, 여기에는 {len(rows)}장뿐입니다. "
+            "설명 파일과 함께 사진을 더하세요.",
         )
     return recall_at_k(
         torch.from_numpy(images.gather(rows)),

@@ -124,7 +124,7 @@ def build(context: Context, language: gr.Radio) -> None:
         try:
             return run.answer(Asked(*asked), lang)
         except UserError as error:
-            return pictures.problem(str(error))
+            return pictures.problem(error.said(lang))
 
     def answered_if_complete(lang, *asked):
         if Asked(*asked).complete:
@@ -228,7 +228,7 @@ def _captions(
         try:
             return judge(image, caption, model, lang)
         except UserError as error:
-            return pictures.problem(str(error))
+            return pictures.problem(error.said(lang))
 
     def judged_if_complete(image, caption, model, lang):
         if image and (caption or "").strip():
@@ -279,13 +279,13 @@ def _hide(
         try:
             return run.hideable(image, model, lang), pictures.empty(text("ask_hide_click", lang))
         except UserError as error:
-            return pictures.problem(str(error)), ""
+            return pictures.problem(error.said(lang)), ""
 
     def expected(event: gr.EventData, image, caption, model, lang):
         try:
             return run.expected(image, event.region, caption, model, lang)
         except UserError as error:
-            return pictures.problem(str(error))
+            return pictures.problem(error.said(lang))
 
     latest = {"trigger_mode": "always_last", "show_progress": "hidden", **HEAVILY}
     for trigger in (tab.select, image.change, world.change, language.change):

@@ -227,7 +227,7 @@ class Classifier:
             try:
                 photo = open_image(file)
             except ImageError as error:
-                bad.append(str(error))
+                bad.append(error.said(language))
                 continue
             rows.append(self.context.image(clip, photo)[0])
             kept.append((Path(file).name, pictures.data_uri(photo, 96)))

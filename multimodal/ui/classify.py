@@ -141,7 +141,7 @@ def build(context: Context, language: gr.Radio) -> None:
                 strictness=strict,
             )
         except UserError as error:
-            return pictures.problem(str(error))
+            return pictures.problem(error.said(lang))
 
     def explained(image, labels, model, template, ensemble, lang):
         if image is None or not labels:
@@ -159,7 +159,7 @@ def build(context: Context, language: gr.Radio) -> None:
             html, file = run.many(files, labels, model, template, ensemble, lang, progress)
             return html, gr.update(value=file, visible=True)
         except UserError as error:
-            return pictures.problem(str(error)), gr.update(visible=False)
+            return pictures.problem(error.said(lang)), gr.update(visible=False)
 
     def example(number, lang):
         file, kind = shown[number]

@@ -71,7 +71,7 @@ def build(context: Context, model: gr.Dropdown, language: gr.Radio) -> None:
             for html in run.run(name, language):
                 yield html, gr.skip()
         except UserError as error:
-            yield pictures.problem(str(error)), gr.skip()
+            yield pictures.problem(error.said(language)), gr.skip()
             return
         choices = context.clip_choices()
         here = name in [key for _, key in choices]  # not after a Stop

@@ -153,7 +153,7 @@ def build(context: Context, language: gr.Radio) -> None:
                 growing = run.said(pictured, rerank, lang, growing=True)
                 yield growing, run.sheet(pictured, rerank, lang), gr.skip(), gr.skip()
         except UserError as error:
-            yield "", pictures.problem(str(error)), None, gr.update(visible=False)
+            yield "", pictures.problem(error.said(lang)), None, gr.update(visible=False)
             return
         if pictured is None:  # stopped while it waited
             yield "", pictures.empty(text("draw_empty", lang)), None, gr.update(visible=False)
@@ -238,11 +238,11 @@ def _codebook(context: Context, run: Drawer, language: gr.Radio, tab: gr.Tab) ->
         )
     wall = gr.HTML(elem_id="draw-wall", js_on_load=tokens.WALL_SCRIPT)
 
-    def shown(*asked):
+    def shown(model, order, lang):
         try:
-            return run.codebook(*asked)
+            return run.codebook(model, order, lang)
         except UserError as error:
-            return pictures.problem(str(error))
+            return pictures.problem(error.said(lang))
 
     for trigger in (tab.select, model.input, order.input):
         trigger(shown, [model, order, language], wall, **HEAVILY)
@@ -290,7 +290,7 @@ def _reconstruct(context: Context, run: Drawer, language: gr.Radio) -> None:
         try:
             pair, say = run.reconstruct(image, model, lang)
         except UserError as error:
-            return pictures.problem(str(error)), gr.update(visible=False)
+            return pictures.problem(error.said(lang)), gr.update(visible=False)
         return f'<p class="say">{say}</p>', gr.update(value=pair, visible=True)
 
     tried.click(lambda number: shown[number], tried, image, **LIGHTLY)

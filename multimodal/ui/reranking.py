@@ -147,7 +147,7 @@ def build(
         try:
             return run.rerank(asked, lang)
         except UserError as error:
-            return pictures.problem(str(error))
+            return pictures.problem(error.said(lang))
 
     go.click(reranked, [asked, language], orders, **HEAVILY)
     return [orders]

@@ -153,7 +153,7 @@ def build(context: Context, language: gr.Radio) -> None:
                 *[""] * len(emptied),
             ]
         except UserError as error:
-            return [pictures.problem(str(error)), *nothing]
+            return [pictures.problem(error.said(lang)), *nothing]
 
     def picked(found, key, lang, event: gr.SelectData):
         hit = found[event.index]
@@ -170,14 +170,14 @@ def build(context: Context, language: gr.Radio) -> None:
                 menu = gr.update(choices=run.galleries.choices(lang), value=MINE + own)
                 yield html, menu, own
         except UserError as error:
-            yield pictures.problem(str(error)), gr.skip(), gr.skip()
+            yield pictures.problem(error.said(lang)), gr.skip(), gr.skip()
 
     def filled(key, lang):
         try:
             yield ""
             yield from run.fill(key, lang)
         except UserError as error:
-            yield pictures.problem(str(error))
+            yield pictures.problem(error.said(lang))
 
     def stopped(key, name):
         run.galleries.stop(key)
@@ -185,10 +185,11 @@ def build(context: Context, language: gr.Radio) -> None:
 
     def guarded(work):
         def call(*given):
+            *_, lang = given
             try:
                 return work(*given)
             except UserError as error:
-                return pictures.problem(str(error))
+                return pictures.problem(error.said(lang))
 
         return call
 

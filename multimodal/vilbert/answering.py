@@ -189,7 +189,10 @@ class VisualQuestionAnswerer:
             return _best(self.answers, logits.sigmoid(), top_k)
         rows = [self._number(text) for text in dict.fromkeys(only)]
         if not rows:
-            raise UserError("The list of allowed answers is empty: give at least one.")
+            raise UserError(
+                "The list of allowed answers is empty: give at least one.",
+                "허용할 답의 목록이 비어 있습니다. 하나 이상 쓰세요.",
+            )
         return _best([self.answers[row] for row in rows], logits[rows].softmax(0), top_k)
 
     def _number(self, answer: str) -> int:
@@ -197,7 +200,9 @@ class VisualQuestionAnswerer:
         if text not in self._numbers:
             raise UserError(
                 f"{self.name} does not know the answer {answer!r}: choose among the "
-                f"{len(self.answers):,} it was trained on, such as {', '.join(self.answers[:5])}."
+                f"{len(self.answers):,} it was trained on, such as {', '.join(self.answers[:5])}.",
+                f"{self.name} 모델은 {answer!r}라는 답을 모릅니다. 배운 답 {len(self.answers):,}개 "
+                f"가운데서 고르세요. 예: {', '.join(self.answers[:5])}.",
             )
         return self._numbers[text]
 
@@ -275,7 +280,10 @@ class VisualQuestionAnswerer:
         ids, mask = self.tokenizer([text])
         places = (ids[0] == self.tokenizer.vocab()[MASK]).nonzero()[:, 0]
         if len(places) != 1:
-            raise UserError(f"Write {MASK} once in the caption, where the word is to be guessed.")
+            raise UserError(
+                f"Write {MASK} once in the caption, where the word is to be guessed.",
+                f"알아맞힐 낱말 자리에 {MASK}를 한 번 쓰세요.",
+            )
         regions = self.blank() if image is None else self.regions(image)
         out = self.model(ids, mask, regions.features, regions.boxes, region_mask=regions.mask)
         logits = self.model.word_logits(out.words[0, places[0]])
