@@ -115,16 +115,19 @@ class VilbertObjective(nn.Module):
     ) -> Tensor:
         ids, words = batch["question_ids"], batch["question_mask"]
         picture = batch["question_picture"] % len(features)  # -1 is the blank one, the last
+        blank = picture == len(features) - 1
         lengths, loss = words.sum(1), features.new_zeros(())
-        for rows in lengths.argsort().split(self.rows):
-            longest = int(lengths[rows[-1]])
+        # questions without a picture come last and share passes, in which no region is read
+        for rows in (lengths + blank * words.shape[1]).argsort().split(self.rows):
+            longest = int(lengths[rows].max())
             wanted, index = picture[rows].unique(return_inverse=True)
+            regions = 0 if blank[rows].all() else features.shape[1]
             out = self.model(
                 ids[rows, :longest],
                 words[rows, :longest],
-                features[wanted],
-                boxes[wanted],
-                region_mask=mask[wanted],
+                features[wanted, :regions],
+                boxes[wanted, :regions],
+                region_mask=mask[wanted, :regions],
                 picture=index,
             )
             targets = batch["question_targets"][rows]

@@ -214,11 +214,11 @@ def test_captions_with_nothing_hidden_and_with_everything_hidden(objective, tiny
     assert all(torch.isfinite(p.grad).all() for p in objective.parameters() if p.grad is not None)
 
 
-def test_it_learns_a_handful_of_questions_by_heart(objective, tiny_tokenizer):
+def question_batch(tiny_tokenizer):
+    """Eight questions, the last two of them without a picture."""
     torch.manual_seed(0)
-    texts = ["a red boat", "a blue house"] * 4
-    ids, mask = tiny_tokenizer(texts)
-    batch = {
+    ids, mask = tiny_tokenizer(["a red boat", "a blue house"] * 4)
+    return {
         "features": torch.rand(4, 16, 32),
         "boxes": grid_boxes(4, 4).expand(4, -1, -1),
         "region_mask": torch.ones(4, 16, dtype=torch.bool),
@@ -227,6 +227,20 @@ def test_it_learns_a_handful_of_questions_by_heart(objective, tiny_tokenizer):
         "question_picture": torch.tensor([0, 0, 1, 1, 2, 2, -1, -1]),
         "question_targets": torch.eye(4)[[0, 1, 2, 3, 1, 0, 3, 2]],
     }
+
+
+def test_questions_without_a_picture_read_no_regions(objective, tiny_tokenizer):
+    batch, seen = question_batch(tiny_tokenizer), []
+    objective.model.register_forward_hook(lambda model, given, out: seen.append(given[2].shape[1]))
+    together, _ = objective(batch)
+    objective.rows = 2
+    apart, _ = objective(batch)
+    assert seen == [16, 16, 16, 16, 0]
+    assert apart.item() == pytest.approx(together.item(), rel=1e-5)
+
+
+def test_it_learns_a_handful_of_questions_by_heart(objective, tiny_tokenizer):
+    batch = question_batch(tiny_tokenizer)
     optimizer = torch.optim.AdamW(objective.parameters(), 3e-3)
     for _ in range(300):
         loss, _ = objective(batch)
