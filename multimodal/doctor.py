@@ -23,8 +23,8 @@ from multimodal.errors import UserError
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 EXPECTED_MODELS = (
-    *("clip-photos", "clip-toybox", "dalle-photos", "judge-toybox"),
-    *("vilbert-photos", "vqvae-photos", "vqvae-toybox"),
+    *("clip-photos", "clip-toybox", "dalle-photos", "dalle-toybox", "judge-toybox"),
+    *("vilbert-photos", "vilbert-toybox", "vqvae-photos", "vqvae-toybox"),
 )
 NEEDED_MEMORY = 1.5  # GB, with every tab in use
 NEEDED_DISK = 1.0  # GB, for galleries and uploads

@@ -90,12 +90,22 @@ def test_layers_and_heads_are_stepped_through_and_clicked_in_the_diagram(page):
 
 def test_an_example_and_a_suggestion_are_one_click_away(page):
     open_tab(page)
-    page.locator("#ask-examples img").last.click()
+    page.locator("#ask-examples img").nth(2).click()
     page.wait_for_selector("#ask-answer .bar")
     assert page.locator("#ask-question textarea").input_value() == "Is it day or night?"
     page.locator("#ask-suggestions-photos").get_by_text("What is this?").click()
     page.wait_for_selector("#ask-looked button.piece:has-text('what')")
     assert page.locator("#ask-question textarea").input_value() == "What is this?"
+
+
+def test_a_drawn_scene_is_asked_about_in_its_own_world(page):
+    open_tab(page)
+    page.locator("#ask-examples img").last.click()
+    page.wait_for_selector("#ask-answer .bar")
+    assert page.locator("#ask-question textarea").input_value() == "what is left of the fish?"
+    assert page.locator("#ask-world input[value=vilbert-toybox]").is_checked()
+    page.locator("#ask-suggestions-toybox").get_by_text("여기는 어디인가요?").click()
+    page.wait_for_selector("#ask-answer .name:has-text('방')")
 
 
 def test_captions_blanks_and_hidden_regions(page):

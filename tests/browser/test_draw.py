@@ -17,7 +17,7 @@ def wait_until_said(page, words):
 
 def test_a_prompt_grows_into_four_pictures_with_reasons(page):
     open_tab(page)
-    draw(page, "a dark forest")
+    draw(page, "a big red boat under a yellow sun at sea")
     wait_until_said(page, "of 12")  # rows that are drawn, before all are
     assert page.locator("#draw-answer img").count() == 4
     assert page.locator("#draw-answer a[download]").count() == 0
@@ -28,32 +28,33 @@ def test_a_prompt_grows_into_four_pictures_with_reasons(page):
     assert scores == sorted(scores, reverse=True)
     with page.expect_download() as download:
         page.locator("#draw-answer a[download]").first.click()
-    assert download.value.suggested_filename.startswith("a-dark-forest")
+    assert download.value.suggested_filename.startswith("a-big-red-boat")
     page.wait_for_selector("#draw-tokens .cell.shown")
     page.locator("#draw-tokens .cell").nth(40).click()
     assert "Row 4, column 5" in page.locator("#draw-tokens .cellsay").inner_text()
     page.keyboard.press("ArrowDown")
     assert "Row 5, column 5" in page.locator("#draw-tokens .cellsay").inner_text()
     assert page.locator("#draw-tokens .alternative .patch").count() == 5
-    page.locator("#draw-tokens .word", has_text="forest").click()
+    page.locator("#draw-tokens .word", has_text="boat").click()
     assert page.locator("#draw-tokens .board .heat").is_visible()
     assert page.foreign == []
 
 
 def test_stop_keeps_what_is_drawn(page):
     open_tab(page)
-    draw(page, "a city street")
+    draw(page, "two blue cats in the snow")
     wait_until_said(page, "of 12")
     page.locator("#draw-stop").click()
     wait_until_said(page, "Stopped after row")
     assert page.locator("#draw-answer img").count() == 4
 
 
-def test_an_example_is_one_click_away(page):
+def test_an_example_of_the_other_world_is_one_click_away(page):
     open_tab(page)
     page.locator("#draw-examples-dalle-photos").get_by_text("blue glacier").click()
     wait_until_said(page, "Done")
     assert "blue glacier" in page.locator("#draw-prompt textarea").input_value()
+    assert page.locator("#draw-world input[value=dalle-photos]").is_checked()
 
 
 def test_the_codebook_is_a_wall(page):
@@ -79,7 +80,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser, app):
     phone = context.new_page()
     phone.goto(app)
     phone.get_by_role("tab", name="그리기").click()
-    draw(phone, "밝은 바다")
+    draw(phone, "바다에 노란 해 아래 커다란 빨간 배가 있다")
     phone.wait_for_selector("#draw-tokens .cell.shown")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
