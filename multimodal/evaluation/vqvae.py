@@ -18,7 +18,7 @@ from multimodal.images import ImageError, list_images, open_image
 BATCH = 32
 # far from the seeds that training draws from
 SEED_OFFSET = 500_000_000
-GRID_LOOKS = 2  # what the toybox recipes draw for scenes on the grid
+GRID_LOOKS = 2  # what the toybox recipe of the VQ-VAE draws for scenes on the grid
 
 
 @torch.inference_mode()

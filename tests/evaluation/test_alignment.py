@@ -10,7 +10,7 @@ from multimodal.vilbert.regions import Regions
 
 
 class Matcher:
-    """Prefers captions whose length is the photo's red; it counts the pairs that it is shown."""
+    """Prefers captions whose length is the photo's red."""
 
     class config:
         image_size = 8
@@ -27,9 +27,9 @@ class Matcher:
 
 @pytest.fixture
 def photos(tmp_path):
-    """Four photos, redder and redder; the captions of the last two are changed round."""
+    """Four photos, redder and redder; the caption of the last is further off than any other."""
     lines = ["image,caption"]
-    for i, length in enumerate((10, 20, 40, 30)):
+    for i, length in enumerate((10, 20, 30, 400)):
         Image.new("RGB", (16, 16), (10 * (i + 1), 0, 0)).save(tmp_path / f"{i}.png")
         lines += [f"{i}.png,{'a' * length}", f"{i}.png,another one"]
     lines.append("missing.png,of a photo that is not there")
@@ -40,8 +40,7 @@ def photos(tmp_path):
 def test_the_share_of_photos_whose_own_caption_is_preferred(photos):
     for seed in range(5):
         found = alignment.evaluate(Matcher(), photos, photos / "captions.txt", seed)
-        # the first two always; of the others, the one that is shown nothing nearer
-        assert found["images"] == 4 and found["aligned"] in (50, 75, 100)
+        assert found == {"aligned": 75, "images": 4}  # whichever captions they are shown
     assert found == alignment.evaluate(Matcher(), photos, photos / "captions.txt", seed)
 
 
