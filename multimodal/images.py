@@ -2,7 +2,7 @@
 
 Size is read from the header and checked before a pixel is decoded, only well-kept Pillow formats
 are tried, and every way in which a file can be bad ends in one `ImageError` sentence. Photos in a
-zip come through `read_zip`.
+zip come through `multimodal.zips`.
 """
 
 import io
@@ -11,23 +11,22 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, features
+from PIL import Image, features
 
 from multimodal.errors import UserError
+from multimodal.rgb import WORKING_PIXELS, from_16_bit, upright_rgb
 
 Source = str | os.PathLike | bytes | BinaryIO | Image.Image | np.ndarray
 
 MAX_FILE_BYTES = 200 * 2**20  # one picture as a file
 MAX_PIXELS = 120_000_000  # a 108-megapixel phone photo passes; checked from the header
-WORKING_PIXELS = 40_000_000  # anything larger is handed out at a reduced size
 GIANT_PIXELS = 16_000_000  # from here on, pictures are decoded one at a time to bound memory
-HUGE_PIXELS = 4_000_000  # with `at_least`, a picture still this large after decoding is reduced
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
@@ -40,18 +39,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") + (
     ("AVIF",) if features.check("avif") else ()
 )
 READABLE = "JPEG, PNG, WebP, GIF, BMP, TIFF" + (" or AVIF" if features.check("avif") else "")
-_KOREAN_READABLE = ", ".join(_FORMATS)
-_UNNAMED = "The picture"
-_ORIENTATION = 0x0112  # EXIF tag
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+KOREAN_READABLE = ", ".join(_FORMATS)
+_UNNAMED = ("The picture", "사진")
 _giant_lock = threading.Lock()
 _quiet_lock = threading.Lock()
 _quiet_depth = 0
@@ -60,6 +49,21 @@ _quiet_filter: tuple | None = None
 
 class ImageError(UserError):
     """A picture, a folder of pictures or a zip of pictures cannot be used."""
+
+    @classmethod
+    def about(
+        cls, name: str | None, english: str, korean: str = "", unnamed: tuple[str, str] = _UNNAMED
+    ) -> "ImageError":
+        """The error that names a file and says what is wrong with it, in both languages.
+
+        Args:
+            name: The file's name, if it has one.
+            english: What follows the name, without the full stop.
+            korean: The same, after a colon; nothing where only programs can come upon it.
+            unnamed: What to call a file without a name, English and Korean.
+        """
+        first, second = (repr(name), repr(name)) if name else unnamed
+        return cls(f"{first} {english}.", f"{second}: {korean}." if korean else "")
 
 
 def open_image(
@@ -92,16 +96,16 @@ def open_image(
         )
     with _quiet():
         if isinstance(source, np.ndarray):
-            return _finish(_from_array(source, _label(name)), at_least)
+            return upright_rgb(_from_array(source, name), at_least)
         if isinstance(source, Image.Image):
-            return _decode(source, at_least, _label(name), draft=False)
+            return _decode(source, at_least, name, draft=False)
         if isinstance(source, bytes | bytearray | memoryview):
-            return _open_file(io.BytesIO(source), at_least, _label(name))
+            return _open_file(io.BytesIO(source), at_least, name)
         if hasattr(source, "read"):
-            return _open_file(io.BytesIO(_read_all(source, _label(name))), at_least, _label(name))
+            return _open_file(io.BytesIO(_read_all(source, name)), at_least, name)
         path = regular_file(source)
         with opened(path) as file:
-            return _open_file(file, at_least, _label(name or path.name))
+            return _open_file(file, at_least, name or path.name)
 
 
 def list_images(folder: str | os.PathLike) -> list[Path]:
@@ -140,91 +144,68 @@ def list_images(folder: str | os.PathLike) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(root).parts)
 
 
-def read_zip(
-    source: str | os.PathLike | bytes | BinaryIO, suffixes: Collection[str] = IMAGE_SUFFIXES
-) -> Iterator[tuple[str, bytes | ImageError]]:
-    """Reads the photos in a zip, one at a time and without writing anything to disk.
-
-    Names are made safe (relative, no `..`, printable, unique); names that Korean Windows wrote
-    are read as such. What macOS and Windows leave behind in a zip is passed over.
-
-    Args:
-        source: Path, bytes or seekable binary file of the zip.
-        suffixes: Which files are wanted, lower case with the dot; add ``.txt`` for captions.
-
-    Returns:
-        An iterator of (name, bytes); where one file is bad, an `ImageError` stands in place of
-        its bytes, and the rest goes on.
-
-    Raises:
-        ImageError: at once, if the zip as a whole is torn, locked, empty or a zip bomb.
-    """
-    from multimodal.zips import read_photos
-
-    return read_photos(source, suffixes)
-
-
-# ---------------------------------------------------------------------------------- one picture
-
-
-def _open_file(file: BinaryIO, at_least: int | None, label: str) -> Image.Image:
+def _open_file(file: BinaryIO, at_least: int | None, name: str | None) -> Image.Image:
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if size == 0:
-        raise ImageError(
-            f"{label} is empty (0 bytes): copy or download it again.",
-            f"{_korean(label)}: 빈 파일(0바이트)입니다. 다시 복사하거나 내려받으세요.",
+        raise ImageError.about(
+            name,
+            "is empty (0 bytes): copy or download it again",
+            "빈 파일(0바이트)입니다. 다시 복사하거나 내려받으세요",
         )
     if size > MAX_FILE_BYTES:
-        raise ImageError(
-            f"{label} has {size // 2**20} MB, more than the {MAX_FILE_BYTES // 2**20} MB "
-            "that a picture may have: make it smaller first.",
-            f"{_korean(label)}: {size // 2**20} MB입니다. {MAX_FILE_BYTES // 2**20} MB까지 열 수 "
-            "있으니 먼저 크기를 줄이세요.",
+        raise ImageError.about(
+            name,
+            f"has {size // 2**20} MB, more than the {MAX_FILE_BYTES // 2**20} MB "
+            "that a picture may have: make it smaller first",
+            f"{size // 2**20} MB입니다. {MAX_FILE_BYTES // 2**20} MB까지 열 수 있으니 먼저 크기를 "
+            "줄이세요",
         )
     head = file.read(64)
     file.seek(0)
     try:
         image = Image.open(file, formats=_FORMATS)
     except Image.DecompressionBombError as error:
-        raise _too_large(label) from error
+        raise _too_large(name) from error
     except Exception as error:  # hostile headers make decoders raise almost anything
-        english, korean = _what_it_is(head)
-        raise ImageError(f"{label} {english}.", f"{_korean(label)}: {korean}.") from error
+        raise ImageError.about(name, *_what_it_is(head)) from error
     with image:
-        return _decode(image, at_least, label)
+        return _decode(image, at_least, name)
 
 
 def _decode(
-    image: Image.Image, at_least: int | None, label: str, draft: bool = True
+    image: Image.Image, at_least: int | None, name: str | None, draft: bool = True
 ) -> Image.Image:
     """Checks the size that the header tells, then decodes and makes it upright RGB."""
     width, height = image.size
     pixels = width * height
     if pixels == 0:
-        raise ImageError(
-            f"{label} has no pixels ({width} x {height}): choose another picture.",
-            f"{_korean(label)}: 화소가 없습니다({width} x {height}). 다른 사진을 고르세요.",
+        raise ImageError.about(
+            name,
+            f"has no pixels ({width} x {height}): choose another picture",
+            f"화소가 없습니다({width} x {height}). 다른 사진을 고르세요",
         )
     if pixels > MAX_PIXELS:
-        raise _too_large(label, image.size)
+        raise _too_large(name, image.size)
     with _giant_lock if pixels > GIANT_PIXELS else nullcontext():
         try:
             if draft:  # would change the caller's own picture
                 _draft(image, at_least)
             image.load()
-            return _finish(image, at_least)
+            return upright_rgb(image, at_least)
         except MemoryError as error:
-            raise ImageError(
-                f"{label} ({width:,} x {height:,} pixels) does not fit in this computer's memory: "
-                "make it smaller first.",
-                f"{_korean(label)}: {width:,} x {height:,} 화소라 이 컴퓨터의 메모리에 들어가지 "
-                "않습니다. 먼저 크기를 줄이세요.",
+            raise ImageError.about(
+                name,
+                f"({width:,} x {height:,} pixels) does not fit in this computer's memory: make it "
+                "smaller first",
+                f"{width:,} x {height:,} 화소라 이 컴퓨터의 메모리에 들어가지 않습니다. 먼저 크기를"
+                " 줄이세요",
             ) from error
         except Exception as error:  # torn data makes decoders raise almost anything
-            raise ImageError(
-                f"{label} is torn or damaged and cannot be shown: copy or download it again.",
-                f"{_korean(label)}: 파일이 깨졌습니다. 다시 복사하거나 내려받으세요.",
+            raise ImageError.about(
+                name,
+                "is torn or damaged and cannot be shown: copy or download it again",
+                "파일이 깨졌습니다. 다시 복사하거나 내려받으세요",
             ) from error
 
 
@@ -238,113 +219,45 @@ def _draft(image: Image.Image, at_least: int | None) -> None:
             image.draft(None, (max(1, width // 2), max(1, height // 2)))
 
 
-def _finish(image: Image.Image, at_least: int | None) -> Image.Image:
-    """Decoded pixels to an upright RGB picture of a bearable size."""
-    orientation = _orientation(image)
-    width, height = image.size
-    factor = 1
-    if at_least is not None and width * height > HUGE_PIXELS:
-        factor = max(1, min(image.size) // max(1, at_least))
-    while -(-width // min(factor, width)) * -(-height // min(factor, height)) > WORKING_PIXELS:
-        factor += 1
-    image = _to_rgb(image) if factor == 1 else _reduced(image, factor)
-    if orientation in _UPRIGHT:
-        image = image.transpose(_UPRIGHT[orientation])
-    image.info = {}
-    return image
-
-
-def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    """Averages blocks of `factor` pixels, band by band so that no second full copy is made."""
-    if image.mode in ("I", "F", "LAB"):  # their range has to be taken over the whole picture
-        image = _to_rgb(image)
-    width, height = image.size
-    across, down = min(factor, width), min(factor, height)
-    small = Image.new("RGB", (-(-width // across), -(-height // down)))
-    band = down * max(1, 4_000_000 // (width * down))
-    for top in range(0, height, band):
-        part = image.crop((0, top, width, min(height, top + band)))
-        small.paste(_to_rgb(part).reduce((across, down)), (0, top // down))
-    return small
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # a damaged EXIF block must not cost the picture
-        return 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow mode to a new RGB picture; transparency is laid on white."""
-    mode = image.mode
-    if mode.startswith("I;16"):
-        return Image.fromarray(_from_16_bit(np.asarray(image))).convert("RGB")
-    if mode in ("I", "F"):
-        return Image.fromarray(_stretch(np.asarray(image))).convert("RGB")
-    if mode == "LAB":
-        profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image.getchannel("A"))
-        return white
-    return image.copy() if mode == "RGB" else image.convert("RGB")
-
-
-def _from_16_bit(values: np.ndarray) -> np.ndarray:
-    """0..65535 to 0..255, rounded: 65535 / 255 is exactly 257."""
-    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-
-
-def _stretch(values: np.ndarray) -> np.ndarray:
-    """Greyscale of unknown range to 0..255: 8 bit, 16 bit or 0..1 as it is, others stretched."""
-    is_float = values.dtype.kind == "f"
-    values = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 65535:
-        low, high = 0.0, 1.0 if is_float and high <= 1 else 255.0 if high <= 255 else 65535.0
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return np.rint((values - low) * scale).clip(0, 255).astype(np.uint8)
-
-
-def _from_array(array: np.ndarray, label: str) -> Image.Image:
+def _from_array(array: np.ndarray, name: str | None) -> Image.Image:
     shape = " x ".join(map(str, array.shape)) or "a single number"
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))):
-        raise ImageError(
-            f"{label} is an array of shape {shape}: give height x width, or height x width x 3."
+        raise ImageError.about(
+            name, f"is an array of shape {shape}: give height x width, or height x width x 3"
         )
     if array.shape[0] * array.shape[1] > MAX_PIXELS:
-        raise _too_large(label, (array.shape[1], array.shape[0]))
+        raise _too_large(name, (array.shape[1], array.shape[0]))
     if array.dtype == np.uint16:
-        array = _from_16_bit(array)
+        array = from_16_bit(array)
     elif array.dtype == bool:
         array = array * np.uint8(255)
     elif array.dtype != np.uint8:
         if array.dtype.kind not in "iuf":
-            raise ImageError(f"{label} is an array of {array.dtype}: give uint8 or float values.")
+            raise ImageError.about(
+                name, f"is an array of {array.dtype}: give uint8 or float values"
+            )
         low, high = array.min(), array.max()
         if not (low >= 0 and high <= 255):  # written so that NaN is refused as well
-            raise ImageError(
-                f"{label} is an array with values from {low:g} to {high:g}: "
-                "scale them to 0..255, or to 0..1 as floats."
+            raise ImageError.about(
+                name,
+                f"is an array with values from {low:g} to {high:g}: "
+                "scale them to 0..255, or to 0..1 as floats",
             )
         unit = array.dtype.kind == "f" and high <= 1
         array = np.rint(array * 255 if unit else array).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _too_large(label: str, size: tuple[int, int] | None = None) -> ImageError:
+def _too_large(name: str | None, size: tuple[int, int] | None = None) -> ImageError:
     measure = f"{size[0]:,} x {size[1]:,} pixels" if size else "far too many pixels"
     measured = f"{size[0]:,} x {size[1]:,} 화소입니다" if size else "화소가 너무 많습니다"
-    return ImageError(
-        f"{label} has {measure}, more than the {MAX_PIXELS // 10**6} million "
-        "that this app opens: make it smaller first.",
-        f"{_korean(label)}: {measured}. {MAX_PIXELS // 10**6}백만 화소까지 열 수 있으니 "
-        "먼저 크기를 줄이세요.",
+    return ImageError.about(
+        name,
+        f"has {measure}, more than the {MAX_PIXELS // 10**6} million that this app opens: make it "
+        "smaller first",
+        f"{measured}. {MAX_PIXELS // 10**6}백만 화소까지 열 수 있으니 먼저 크기를 줄이세요",
     )
 
 
@@ -354,7 +267,7 @@ def _what_it_is(head: bytes) -> tuple[str, str]:
     if brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
         return (
             f"is a HEIC photo, which this app cannot read: save it as {READABLE}",
-            f"HEIC 사진은 읽지 못합니다. 다른 형식({_KOREAN_READABLE})으로 저장하세요",
+            f"HEIC 사진은 읽지 못합니다. 다른 형식({KOREAN_READABLE})으로 저장하세요",
         )
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     kinds = {
@@ -369,7 +282,7 @@ def _what_it_is(head: bytes) -> tuple[str, str]:
         if start.startswith(magic):
             return (
                 f"is {kind} and not a photo: give a file of {READABLE}",
-                f"사진이 아니라 {korean}입니다. 사진 파일({_KOREAN_READABLE})을 주세요",
+                f"사진이 아니라 {korean}입니다. 사진 파일({KOREAN_READABLE})을 주세요",
             )
     starts = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF")
     if head.startswith(starts) or brand == b"avif":
@@ -379,25 +292,17 @@ def _what_it_is(head: bytes) -> tuple[str, str]:
         )
     return (
         f"is not a picture that this app can read: give a file of {READABLE}",
-        f"읽을 수 있는 사진이 아닙니다. 사진 파일({_KOREAN_READABLE})을 주세요",
+        f"읽을 수 있는 사진이 아닙니다. 사진 파일({KOREAN_READABLE})을 주세요",
     )
 
 
-def _label(name: str | None) -> str:
-    return repr(name) if name else _UNNAMED
-
-
-def _korean(label: str) -> str:
-    return "사진" if label == _UNNAMED else label
-
-
-def _read_all(file: BinaryIO, label: str) -> bytes:
+def _read_all(file: BinaryIO, name: str | None) -> bytes:
     try:
         data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise ImageError(f"{label} cannot be read ({error}): open it again.") from error
+        raise ImageError.about(name, f"cannot be read ({error}): open it again") from error
     if not isinstance(data, bytes | bytearray):
-        raise ImageError(f"{label} was opened as text: open it in binary mode ('rb').")
+        raise ImageError.about(name, "was opened as text: open it in binary mode ('rb')")
     return bytes(data)
 
 
@@ -444,7 +349,7 @@ def _quiet() -> Iterator[None]:
     with _quiet_lock:
         _quiet_depth += 1
         if _quiet_depth == 1:
-            warnings.filterwarnings("ignore", module=r"PIL\b|multimodal\.images")
+            warnings.filterwarnings("ignore", module=r"PIL\b|multimodal\.(images|rgb)")
             _quiet_filter = warnings.filters[0]
     try:
         yield

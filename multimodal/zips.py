@@ -14,6 +14,7 @@ from typing import BinaryIO
 from multimodal.images import (
     FOREIGN_SUFFIXES,
     IMAGE_SUFFIXES,
+    KOREAN_READABLE,
     MAX_FILE_BYTES,
     READABLE,
     ImageError,
@@ -29,21 +30,36 @@ MAX_ZIP_RATIO = 200  # unpacked to packed size; deflate ends at about 1,030
 RATIO_FREE_BYTES = 8 * 2**20  # small flat pictures may pack better than that
 
 
-def read_photos(
+def read_zip(
     source: str | os.PathLike | bytes | BinaryIO, suffixes: Collection[str] = IMAGE_SUFFIXES
 ) -> Iterator[tuple[str, bytes | ImageError]]:
-    """What `multimodal.images.read_zip` does; see there."""
+    """Reads the photos in a zip, one at a time and without writing anything to disk.
+
+    Names are made safe (relative, no `..`, printable, unique); names that Korean Windows wrote
+    are read as such. What macOS and Windows leave behind in a zip is passed over.
+
+    Args:
+        source: Path, bytes or seekable binary file of the zip.
+        suffixes: Which files are wanted, lower case with the dot; add ``.txt`` for captions.
+
+    Returns:
+        An iterator of (name, bytes); where one file is bad, an `ImageError` stands in place of
+        its bytes, and the rest goes on.
+
+    Raises:
+        ImageError: at once, if the zip as a whole is torn, locked, empty or a zip bomb.
+    """
     if isinstance(source, bytes | bytearray | memoryview):
-        file, label = io.BytesIO(source), "The zip"
+        file, zip_name = io.BytesIO(source), ""
     elif hasattr(source, "read"):
-        file, label = source, "The zip"
+        file, zip_name = source, ""
     else:
         path = regular_file(source)
-        file, label = opened(path), repr(path.name)
+        file, zip_name = opened(path), path.name
     owned = file is not source
     try:
-        archive = _open_zip(file, label)
-        entries = _zip_entries(archive, frozenset(suffixes), label)
+        archive = _open_zip(file, zip_name)
+        entries = _zip_entries(archive, frozenset(suffixes), zip_name)
     except BaseException:
         if owned:
             file.close()
@@ -51,17 +67,27 @@ def read_photos(
     return _unpack(archive, entries, file if owned else None)
 
 
-def _open_zip(file: BinaryIO, label: str) -> zipfile.ZipFile:
-    torn = f"{label} is not a zip archive or is torn: make or download it again."
+def _open_zip(file: BinaryIO, zip_name: str) -> zipfile.ZipFile:
     try:
         if _directory_bytes(file) > MAX_ZIP_DIRECTORY_BYTES:
-            raise ImageError(f"{label} lists far too many files: split it into smaller zips.")
-        archive = zipfile.ZipFile(file)
+            raise _refused(
+                zip_name,
+                "lists far too many files: split it into smaller zips",
+                "파일이 너무 많습니다. 작은 zip 여러 개로 나누세요",
+            )
+        return zipfile.ZipFile(file)
     except ImageError:
         raise
     except Exception as error:  # zipfile raises many kinds on hostile bytes
-        raise ImageError(torn) from error
-    return archive
+        raise _refused(
+            zip_name,
+            "is not a zip archive or is torn: make or download it again",
+            "zip 파일이 아니거나 깨졌습니다. 다시 만들거나 내려받으세요",
+        ) from error
+
+
+def _refused(zip_name: str, english: str, korean: str) -> ImageError:
+    return ImageError.about(zip_name, english, korean, unnamed=("The zip", "zip 파일"))
 
 
 def _directory_bytes(file: BinaryIO) -> int:
@@ -80,14 +106,17 @@ def _directory_bytes(file: BinaryIO) -> int:
 
 
 def _zip_entries(
-    archive: zipfile.ZipFile, suffixes: Collection[str], label: str
+    archive: zipfile.ZipFile, suffixes: Collection[str], zip_name: str
 ) -> list[tuple[str, zipfile.ZipInfo | ImageError]]:
     """The wanted files under safe names; those that cannot be had as errors."""
     infos = archive.infolist()
     if len(infos) > MAX_ZIP_ENTRIES:
-        raise ImageError(
-            f"{label} lists {len(infos):,} files, more than the {MAX_ZIP_ENTRIES:,} "
-            "that may be in one: split it into smaller zips."
+        raise _refused(
+            zip_name,
+            f"lists {len(infos):,} files, more than the {MAX_ZIP_ENTRIES:,} that may be in one: "
+            "split it into smaller zips",
+            f"파일이 {len(infos):,}개입니다. {MAX_ZIP_ENTRIES:,}개까지 열 수 있으니 작은 zip 여러 "
+            "개로 나누세요",
         )
     entries: list[tuple[str, zipfile.ZipInfo | ImageError]] = []
     taken: set[str] = set()
@@ -104,38 +133,70 @@ def _zip_entries(
             name, number = f"{stem} ({number}){suffix}", number + 1
         taken.add(name.casefold())
         problem = _zip_problem(info, raw, suffix if suffix not in suffixes else "")
-        entries.append((name, ImageError(f"{name!r} {problem}.") if problem else info))
+        entries.append((name, ImageError.about(name, *problem) if problem else info))
     wanted = [entry for _, entry in entries if isinstance(entry, zipfile.ZipInfo)]
     if sum(info.file_size for info in wanted) > MAX_ZIP_TOTAL_BYTES:
-        raise ImageError(
-            f"{label} would unpack to more than {MAX_ZIP_TOTAL_BYTES // 2**30} GB: "
-            "split it into smaller zips."
+        raise _refused(
+            zip_name,
+            f"would unpack to more than {MAX_ZIP_TOTAL_BYTES // 2**30} GB: "
+            "split it into smaller zips",
+            f"풀면 {MAX_ZIP_TOTAL_BYTES // 2**30} GB가 넘습니다. 작은 zip 여러 개로 나누세요",
         )
     if not entries:
-        raise ImageError(f"{label} holds no photos: put files of {READABLE} into it.")
+        raise _refused(
+            zip_name,
+            f"holds no photos: put files of {READABLE} into it",
+            f"사진이 없습니다. 사진 파일({KOREAN_READABLE})을 넣으세요",
+        )
     if not wanted and all("password" in str(entry) for _, entry in entries):
-        raise ImageError(f"{label} is locked with a password: make it again without one.")
+        raise _refused(
+            zip_name,
+            "is locked with a password: make it again without one",
+            "암호로 잠겨 있습니다. 암호 없이 다시 만드세요",
+        )
     return entries
 
 
-def _zip_problem(info: zipfile.ZipInfo, raw: str, foreign: str) -> str:
-    """Why an entry is refused before any of it is read, or nothing."""
+def _zip_problem(info: zipfile.ZipInfo, raw: str, foreign: str) -> tuple[str, str] | None:
+    """Why an entry is refused before any of it is read, in English and Korean, or None."""
     parts = raw.replace("\\", "/").split("/")
     if ".." in parts or raw.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", raw):
-        return "has a name that points outside the zip: pack the photos again"
+        return (
+            "has a name that points outside the zip: pack the photos again",
+            "이름이 zip 밖을 가리킵니다. 사진을 다시 묶으세요",
+        )
     if foreign:
-        return f"is a {foreign} file, which this app cannot read: save it as {READABLE}"
+        return (
+            f"is a {foreign} file, which this app cannot read: save it as {READABLE}",
+            f"{foreign} 파일은 읽지 못합니다. 다른 형식({KOREAN_READABLE})으로 저장하세요",
+        )
     if stat.S_ISLNK(info.external_attr >> 16):
-        return "is a link and not a photo: pack the photo itself"
+        return (
+            "is a link and not a photo: pack the photo itself",
+            "사진이 아니라 링크입니다. 사진을 직접 묶으세요",
+        )
     if info.flag_bits & 0x1:
-        return "is locked with a password: make the zip again without one"
+        return (
+            "is locked with a password: make the zip again without one",
+            "암호로 잠겨 있습니다. 암호 없이 zip을 다시 만드세요",
+        )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
-        return "is packed by a method that is not supported: make the zip again as an ordinary one"
+        return (
+            "is packed by a method that is not supported: make the zip again as an ordinary one",
+            "지원하지 않는 방식으로 압축되었습니다. 보통 방식으로 zip을 다시 만드세요",
+        )
     if info.file_size > MAX_FILE_BYTES:
-        return f"has more than the {MAX_FILE_BYTES // 2**20} MB that a picture may have"
+        most = MAX_FILE_BYTES // 2**20
+        return (
+            f"has more than the {most} MB that a picture may have",
+            f"사진 한 장은 {most} MB까지 열 수 있습니다",
+        )
     if info.file_size > max(RATIO_FREE_BYTES, MAX_ZIP_RATIO * info.compress_size):
-        return "unpacks to so many times its size that it looks like a zip bomb: leave it out"
-    return ""
+        return (
+            "unpacks to so many times its size that it looks like a zip bomb: leave it out",
+            "풀면 지나치게 커져 압축 폭탄으로 보입니다. 빼고 묶으세요",
+        )
+    return None
 
 
 def _unpack(
@@ -157,7 +218,11 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes
         with archive.open(info) as file:  # reads no more than the declared size, checks its CRC
             return file.read(info.file_size + 1)
     except Exception as error:  # zipfile and zlib raise many kinds on torn data
-        problem = ImageError(f"{name!r} is torn inside the zip: make or download the zip again.")
+        problem = ImageError.about(
+            name,
+            "is torn inside the zip: make or download the zip again",
+            "zip 안에서 파일이 깨졌습니다. zip을 다시 만들거나 내려받으세요",
+        )
         problem.__cause__ = error
         return problem
 

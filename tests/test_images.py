@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from multimodal import images
+from multimodal import images, rgb
 from multimodal.errors import UserError
 from multimodal.images import ImageError, list_images, open_image
 
@@ -187,14 +187,14 @@ def test_at_least_never_changes_the_callers_picture():
 def test_huge_pictures_are_reduced_in_bands_as_in_one_piece(monkeypatch):
     source = gradient(900, 700).convert("RGBA")
     whole = np.asarray(source.convert("RGB").reduce(3))
-    monkeypatch.setattr(images, "WORKING_PIXELS", 300 * 234)
+    monkeypatch.setattr(rgb, "WORKING_PIXELS", 300 * 234)
     picture = open_image(encode(source))
     assert picture.size == (300, 234)
     assert np.array_equal(np.asarray(picture), whole)
 
 
 def test_thin_huge_pictures_are_reduced_along_their_length(monkeypatch):
-    monkeypatch.setattr(images, "WORKING_PIXELS", 1000)
+    monkeypatch.setattr(rgb, "WORKING_PIXELS", 1000)
     assert open_image(encode(Image.new("RGB", (5000, 1)))).size == (1000, 1)
 
 

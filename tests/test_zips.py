@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multimodal import zips
-from multimodal.images import ImageError, read_zip
+from multimodal.images import ImageError
+from multimodal.zips import read_zip
 
 PHOTO = b"\xff\xd8\xff" + bytes(range(200))
 
@@ -116,8 +117,9 @@ def test_zip_bombs(monkeypatch):
         read_zip(pack({"a.jpg": PHOTO, "b.jpg": PHOTO}))
     monkeypatch.undo()
     monkeypatch.setattr(zips, "MAX_ZIP_ENTRIES", 1)
-    with pytest.raises(ImageError, match="lists 2 files"):
+    with pytest.raises(ImageError, match="lists 2 files") as caught:
         read_zip(pack({"a.jpg": PHOTO, "b.jpg": PHOTO}))
+    assert "2개" in caught.value.said("ko")
     monkeypatch.undo()
     monkeypatch.setattr(zips, "MAX_ZIP_DIRECTORY_BYTES", 50)
     with pytest.raises(ImageError, match="far too many"):

@@ -107,7 +107,7 @@ class Index:
         captions = captions_beside(folder_texts(self.folder)) if self.folder.is_dir() else None
         last = show(gallery.add(self.folder, captions), unit="photos")
         for _, reason in last.bad:
-            print(one_line(reason), file=sys.stderr)
+            print(one_line(str(reason)), file=sys.stderr)
         if not len(gallery):
             raise UserError(f"{self.folder} holds no photo that can be read: give another folder.")
         print(

@@ -98,7 +98,8 @@ def folder_texts(folder: Path) -> Iterator[tuple[str, str]]:
 
 def zip_texts(file: Path) -> Iterator[tuple[str, str]]:
     """Name and content of every text file of a zip."""
-    from multimodal.images import ImageError, read_zip
+    from multimodal.images import ImageError
+    from multimodal.zips import read_zip
 
     try:
         for name, content in read_zip(file, {".txt"}):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from multimodal.errors import UserError
 from multimodal.retrieval.contents import Contents
 from multimodal.retrieval.index import APPROXIMATE_FROM, faiss_or_none
 from multimodal.retrieval.indexing import Embedder, IndexProgress, Known, Rate, Record, suffix_of
@@ -46,7 +47,7 @@ class IndexJob:
         self.known = Known(lambda row: contents.items[row].captions)
         self.embedder = Embedder(model, self.known, captions, keep)
         self.done = self.added = self.skipped = 0
-        self.bad: tuple[tuple[str, str], ...] = ()
+        self.bad: tuple[tuple[str, UserError], ...] = ()
         self.rate = Rate()
         self.committed = time.monotonic()
 

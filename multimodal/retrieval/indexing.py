@@ -48,7 +48,7 @@ class IndexProgress(Progress):
 
     added: int = 0
     skipped: int = 0
-    bad: tuple[tuple[str, str], ...] = ()
+    bad: tuple[tuple[str, UserError], ...] = ()
     seconds: float = 0.0
 
 
@@ -73,7 +73,7 @@ class Record:
 
     Attributes:
         name: As in the source.
-        error: Why it cannot be used, or nothing.
+        error: Why it cannot be used, or None.
         known: Row that it is in the gallery already, or None.
         same_as: Row whose picture is the same, so that its vector is taken over, or None.
         path: Its file, or None.
@@ -84,7 +84,7 @@ class Record:
     """
 
     name: str
-    error: str = ""
+    error: UserError | None = None
     known: int | None = None
     same_as: int | None = None
     path: Path | None = None
@@ -155,7 +155,7 @@ class Embedder:
                     pixels.append(self.model.preprocess(picture))
                     rows.append(len(records))
             except UserError as error:
-                record = Record(source.name, error=str(error))
+                record = Record(source.name, error=error)
             records.append(record)
         if pixels:
             vectors = self.model.encode_pixels(torch.stack(pixels)).numpy()
@@ -288,7 +288,8 @@ def _workers() -> Iterator[tuple[ThreadPoolExecutor, int]]:
 def _with_vector(record: Record, vector: np.ndarray) -> Record:
     length = np.linalg.norm(vector)
     if not 0.5 < length < 2:  # written so that NaN is refused as well
-        return Record(record.name, error=f"{record.name!r} gives no usable embedding.")
+        problem = UserError(f"{record.name!r} gives no usable embedding.")
+        return Record(record.name, error=problem)
     return _changed(record, vector=vector / length)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from multimodal.errors import UserError
-from multimodal.images import IMAGE_SUFFIXES, is_junk, list_images, read_zip
+from multimodal.images import IMAGE_SUFFIXES, is_junk, list_images
+from multimodal.zips import read_zip
 
 Sources = str | PathLike | Iterable[Any]
 
@@ -47,7 +48,7 @@ def read_sources(sources: Sources, excluded: Path | None = None) -> SourceList:
 
     Args:
         sources: A folder, a zip, a file, or any iterable of paths, pictures or pairs of a name
-            and a path, bytes, picture or `UserError` (as `multimodal.images.read_zip` yields).
+            and a path, bytes, picture or `UserError` (as `multimodal.zips.read_zip` yields).
         excluded: The gallery's own folder, whose pictures are not indexed again.
 
     Raises:

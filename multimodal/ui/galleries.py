@@ -139,7 +139,7 @@ class Galleries:
         stop.clear()
         zips = [Path(file) for file in files if Path(file).suffix.lower() == ".zip"]
         photos = [(Path(f).name, Path(f)) for f in files if Path(f) not in zips]
-        bad: tuple[tuple[str, str], ...] = ()
+        bad: tuple[tuple[str, UserError], ...] = ()
         for sources in ([photos] if photos else []) + zips:
             captions = captions_beside(zip_texts(sources)) if isinstance(sources, Path) else None
             report = None

@@ -67,10 +67,10 @@ class Searcher:
             )
             yield f"<p>{done}</p>{self._bad(report.bad, language)}"
 
-    def _bad(self, bad: Sequence[tuple[str, str]], language: str) -> str:
+    def _bad(self, bad: Sequence[tuple[str, UserError]], language: str) -> str:
         if not bad:
             return ""
-        items = "".join(f"<li>{escape(why)}</li>" for _, why in bad[:LISTED_BAD])
+        items = "".join(f"<li>{escape(why.said(language))}</li>" for _, why in bad[:LISTED_BAD])
         return f"<p>{self.text('search_bad', language, n=len(bad))}</p><ul>{items}</ul>"
 
     def search(

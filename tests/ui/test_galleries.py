@@ -75,6 +75,8 @@ def test_uploads_and_zips_become_a_gallery_that_is_found_again(context, photos, 
     files = [str(photos / "red.png"), str(archive)]
     html = [html for html, name in run.index(files, "  My/Photos ", "en")]
     assert "2 photos are searchable" in html[-1] and "torn.png" in html[-1]
+    korean = [html for html, name in run.index(files, "내 사진", "ko")][-1]
+    assert "torn.png&#x27;: 읽을 수 있는 사진이 아닙니다" in korean
     again = Searcher(context)
     assert ("My Photos", MINE + "My Photos") in again.galleries.choices("ko")
     gallery = again.galleries.open(MINE + "My Photos")
