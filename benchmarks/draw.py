@@ -13,7 +13,6 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from multimodal import checkpoint, dalle
 from multimodal.dalle.pipeline import TextToImage
-from multimodal.dalle.sampling import draw, guide, shape
 
 PICTURES, PROMPT = 4, "a big red boat at sea"
 
@@ -37,9 +36,8 @@ def uncached(model: TextToImage, tokens: int) -> float:
     for length in torch.linspace(0, total - 1, tokens).long().tolist():
         ids = torch.randint(model.config.codes, (PICTURES, length))
         began = time.perf_counter()
-        _, logits = model.dalle(text, ids.repeat(2, 1))
-        last = guide(*logits[:, length].chunk(2), own.guidance_scale)
-        draw(shape(last, own.temperature, own.top_k, own.top_p), generators)
+        _, places = model.dalle.read(text, ids.repeat(2, 1))
+        model.next_token(places[:, length], own, generators)
         spent += time.perf_counter() - began
     return spent / tokens * total
 

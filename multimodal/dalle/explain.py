@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from multimodal.dalle import sampling
+from multimodal.dalle import pairs
 from multimodal.dalle.image_tokenizer import ImageTokenizer, to_image
 from multimodal.dalle.pipeline import Settings, TextToImage
 
@@ -50,38 +50,93 @@ def explain(
     """
     guided = settings.guidance_scale != 1
     text = model.captions([prompt, ""] if guided else [prompt])
-    image = ids.view(1, -1)
-    _, logits, maps = model.dalle(text, image.expand(len(text), -1), return_maps=True)
-    logits = sampling.guide(*logits, settings.guidance_scale) if guided else logits[0]
-    chances = sampling.shape(logits, settings.temperature, settings.top_k, settings.top_p)
-    best, codes = chances.topk(min(k, chances.shape[1]), 1)
-    pieces, places = model.captions.pieces(prompt), model.config.text_tokens
+    image, maps = ids.view(1, -1), []
+    _, places = model.dalle.read(text, image.expand(len(text), -1), maps)
+    codes, chances, chance = _likeliest(model, places, image[0], settings, k)
+    pieces, first = model.captions.pieces(prompt), model.config.text_tokens
     heard = torch.stack([layer[0].mean(0) for layer in maps]).mean(0)
-    heard = heard[places:, 1 : 1 + len(pieces)]  # the start mark and the pads are no words
+    heard = heard[first:, 1 : 1 + len(pieces)]  # the start mark and the pads are no words
     return Explanation(
-        pieces,
-        heard / heard.sum(1, keepdim=True).clamp(min=1e-9),
-        codes,
-        best,
-        chances.gather(1, image[0, :, None])[:, 0],
+        pieces, heard / heard.sum(1, keepdim=True).clamp(min=1e-9), codes, chances, chance
     )
 
 
+def _likeliest(
+    model: TextToImage, x: Tensor, ids: Tensor, settings: Settings, k: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The k likeliest tokens of every cell.
+
+    Args:
+        model: The DALL-E.
+        x: (branches, cells, width), what the stream made of the places before.
+        ids: (cells,) what was drawn.
+        settings: How.
+        k: How many.
+
+    Returns:
+        The tokens (cells, k), their probabilities (cells, k), and that of what was drawn (cells,).
+    """
+    colours = model.config.colours
+    shape, *colour = (row[:, None] for row in pairs.split(ids, colours))
+    shapes = model.chances(model.dalle.image_head(x).flatten(0, 1), settings)  # (cells, shapes)
+    chance = shapes.gather(1, shape)
+    best, codes = shapes.topk(min(k, shapes.shape[1]), 1)
+    if colour:  # of a pair the shape was drawn first, then a colour for it
+        seen = torch.cat([shape, codes], 1)  # (cells, 1 + k)
+        logits = model.dalle.colour_logits(x[:, :, None], seen.expand(len(x), -1, -1))
+        painted = model.chances(logits.flatten(0, 2), settings).view(*seen.shape, colours)
+        chance = chance * painted[:, 0].gather(1, colour[0])
+        both = (best[:, :, None] * painted[:, 1:]).flatten(1)  # (cells, k x colours)
+        best, place = both.topk(min(k, both.shape[1]), 1)
+        codes = pairs.join([codes.gather(1, place // colours), place % colours], colours)
+    return codes, best, chance[:, 0]
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """One codebook of a VQ-VAE.
+
+    Attributes:
+        name: ``codes``, or of two ``shapes`` or ``colours``.
+        patches: What each row looks like.
+        usage: (rows,) how often each was chosen at the end of training, as a share of all.
+    """
+
+    name: str
+    patches: list[Image.Image]
+    usage: Tensor
+
+
 @torch.inference_mode()
-def codebook(tokenizer: ImageTokenizer) -> list[Image.Image]:
-    """What each code looks like: the middle cell of a field that consists of it alone."""
+def codebooks(tokenizer: ImageTokenizer) -> list[Codebook]:
+    """What each row of a codebook looks like: the middle cell of a field that consists of it alone.
+
+    A shape is shown in the commonest colour, and a colour on the commonest shape.
+    """
+    vqvae, colours = tokenizer.vqvae, tokenizer.colours
+    counts = [quantizer._codebook.cluster_size.flatten() for quantizer in vqvae.quantizers]
+    common = [int(count.argmax()) for count in counts]
+    found = []
+    for which, count in enumerate(counts):
+        rows = [torch.full((len(count),), row) for row in common]
+        rows[which] = torch.arange(len(count))
+        found.append(
+            Codebook(
+                ("shapes", "colours")[which] if colours else "codes",
+                _patches(tokenizer, pairs.join(rows, colours)),
+                count / count.sum().clamp(min=1e-9),
+            )
+        )
+    return found
+
+
+def _patches(tokenizer: ImageTokenizer, tokens: Tensor) -> list[Image.Image]:
     cell = tokenizer.vqvae.config.cell
     middle, patches = ALONE // 2 * cell, []
-    for codes in torch.arange(tokenizer.codes).split(BATCH):
-        pixels = tokenizer.vqvae.decode(codes[:, None, None].repeat(1, ALONE, ALONE))
+    for some in tokens.split(BATCH):
+        pixels = tokenizer.vqvae.decode(some[:, None, None].repeat(1, ALONE, ALONE))
         patches += [to_image(p[:, middle : middle + cell, middle : middle + cell]) for p in pixels]
     return patches
-
-
-def usage(tokenizer: ImageTokenizer) -> Tensor:
-    """(codes,) how often each code was chosen at the end of training, as a share of all."""
-    counts = tokenizer.vqvae.quantizer._codebook.cluster_size.flatten()
-    return counts / counts.sum().clamp(min=1e-9)
 
 
 def alternatives(tokenizer: ImageTokenizer, ids: Tensor, codes: Tensor) -> list[Image.Image]:

@@ -22,14 +22,16 @@ class ImageTokenizer:
         fingerprint: Digest of its weights; a transformer only fits the tokens it was trained on.
         image_size: Side of the pictures in pixels.
         grid: Tokens per row, and rows per picture.
-        codes: Size of the codebook.
+        codes: How many tokens there are: the size of the codebook, or the product of two.
+        colours: Size of the codebook of colours, 0 where there is none.
     """
 
     def __init__(self, vqvae: Vqvae, name: str, fingerprint: str) -> None:
         self.vqvae = vqvae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.name, self.fingerprint = name, fingerprint
         config = vqvae.config
-        self.image_size, self.grid, self.codes = config.image_size, config.grid, config.codes
+        self.image_size, self.grid = config.image_size, config.grid
+        self.codes, self.colours = config.vocabulary, config.colours
 
     @classmethod
     def load(cls, name: str | Path) -> "ImageTokenizer":

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from multimodal import checkpoint
-from multimodal.dalle import sampling
+from multimodal.dalle import pairs, sampling
 from multimodal.dalle.captions import CaptionTokenizer
 from multimodal.dalle.image_tokenizer import ImageTokenizer, to_image
 from multimodal.dalle.transformer import Cache, Dalle, DalleConfig
@@ -204,15 +204,14 @@ class TextToImage:
         started, begun = time.monotonic(), first
         with torch.inference_mode():
             each = len(seeds) // len(prompts)
-            logits, cache = self._read(prompts, ids[:1, :first], each, settings)
+            x, cache = self._read(prompts, ids[:1, :first], each, settings)
         while first < total and not stop.is_set():
             with torch.inference_mode():  # not across a yield: it would hold for the caller too
                 until = (first // grid + 1) * grid
                 for place in range(first, until):
-                    chances = self._chances(logits, settings)
-                    ids[:, place] = sampling.draw(chances, generators)
+                    ids[:, place] = self.next_token(x, settings, generators)
                     if place + 1 < total:
-                        logits = self._step(ids[:, place], place, cache)
+                        x = self._step(ids[:, place], place, cache)
                 first = until
                 images = self._picture(ids)
             rate = len(seeds) * (first - begun) / max(time.monotonic() - started, 1e-6)
@@ -228,8 +227,8 @@ class TextToImage:
         """Reads captions and kept tokens once, and fans each out over its pictures.
 
         Returns:
-            Logits of the first token to draw, (branches x pictures, codes), and the cache. With
-            guidance there are two branches: the caption, and none.
+            What foretells the first token to draw, (branches x pictures, width), and the cache.
+            With guidance there are two branches: the caption, and none.
         """
         guided = settings.guidance_scale != 1
         text = self.captions([*prompts, *([""] * len(prompts) if guided else [])])
@@ -238,18 +237,44 @@ class TextToImage:
             x = torch.cat([x, self.dalle.embed_image(kept.expand(len(text), -1))], 1)
         x = x[:, : self.config.text_tokens + self.config.image_tokens]
         cache = Cache(self.config, len(text), x)
-        x = self.dalle.stream(x, cache)
-        logits = self.dalle.image_head(x[:, -1])
-        return logits.repeat_interleave(pictures, 0), cache.fan_out(pictures)
+        x = self.dalle.stream(x, cache)[:, -1]
+        return x.repeat_interleave(pictures, 0), cache.fan_out(pictures)
 
     def _step(self, drawn: Tensor, place: int, cache: Cache) -> Tensor:
-        """Logits of the next token after the one drawn at a place, (branches x pictures, codes)."""
+        """What foretells the token after the one drawn at a place, (branches x pictures, width)."""
         drawn = drawn.repeat(cache.keys.shape[1] // len(drawn))
-        x = self.dalle.stream(self.dalle.embed_image(drawn[:, None], place), cache)
-        return self.dalle.image_head(x[:, -1])
+        return self.dalle.stream(self.dalle.embed_image(drawn[:, None], place), cache)[:, -1]
 
-    def _chances(self, logits: Tensor, settings: Settings) -> Tensor:
-        """The distribution that a token is drawn from, (pictures, codes)."""
+    def next_token(
+        self, x: Tensor, settings: Settings, generators: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Draws one token for each picture, (pictures,); of a pair the shape comes first.
+
+        Args:
+            x: (branches x pictures, width), what foretells it: with guidance all pictures' under
+                the caption, then all under none.
+            settings: How it is drawn.
+            generators: One per picture.
+        """
+        chances = self.chances(self.dalle.image_head(x), settings)
+        rows = [sampling.draw(chances, generators)]
+        if self.config.colours:
+            shapes = rows[0].repeat(len(x) // len(generators))
+            chances = self.chances(self.dalle.colour_logits(x, shapes), settings)
+            rows.append(sampling.draw(chances, generators))
+        return pairs.join(rows, self.config.colours)
+
+    def chances(self, logits: Tensor, settings: Settings) -> Tensor:
+        """The distribution that is drawn from.
+
+        Args:
+            logits: (rows, codes), or with guidance those under the caption and then those under
+                none, (2 x rows, codes).
+            settings: How it is drawn.
+
+        Returns:
+            (rows, codes) probabilities.
+        """
         if settings.guidance_scale != 1:
             logits = sampling.guide(*logits.chunk(2), settings.guidance_scale)
         return sampling.shape(logits, settings.temperature, settings.top_k, settings.top_p)

@@ -3,7 +3,8 @@
 - a GPT: every position looks at itself and at what came before
 - the caption fills the first places; each place that it leaves empty has a pad token of its own
 - image tokens know their row and their column
-- two heads: one foretells text tokens, the other image tokens
+- two heads: one foretells text tokens, the other image tokens; where an image token is a pair of a
+  shape and a colour, the shape comes first and a third head foretells its colour
 - for drawing, keys and values of earlier positions are kept in a cache that is allocated once
 """
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from multimodal.dalle import pairs
 from multimodal.errors import UserError
 
 
@@ -23,7 +25,8 @@ class DalleConfig:
     Attributes:
         vocab_size: Text tokens, the start mark included, the pads not.
         text_tokens: Places for the caption; longer ones are cut.
-        codes: Size of the image tokenizer's codebook.
+        codes: How many image tokens the image tokenizer has.
+        colours: Where they are pairs of a shape and a colour, how many colours; else 0.
         grid: Image tokens per row, and rows.
         width: Size of a position's vector.
         layers: Transformer blocks.
@@ -37,6 +40,7 @@ class DalleConfig:
     vocab_size: int = 1024
     text_tokens: int = 32
     codes: int = 1024
+    colours: int = 0
     grid: int = 12
     width: int = 256
     layers: int = 8
@@ -53,6 +57,10 @@ class DalleConfig:
         for name in ("vocab_size", "text_tokens", "codes", "grid", "width", "layers", "heads"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise UserError(f"dalle.{name} must be a positive whole number.")
+        if self.colours and (self.colours < 2 or self.codes % self.colours):
+            raise UserError(
+                f"dalle.colours ({self.colours}) must divide dalle.codes ({self.codes})."
+            )
         if self.width % self.heads:
             raise UserError(f"dalle.heads ({self.heads}) must divide dalle.width ({self.width}).")
         object.__setattr__(self, "languages", tuple(self.languages))
@@ -176,13 +184,18 @@ class Dalle(nn.Module):
         # after the words come the pads, one for each place
         self.words = nn.Embedding(config.vocab_size + config.text_tokens, width)
         self.places = nn.Embedding(config.text_tokens + 1, width)
-        self.codes = nn.Embedding(config.codes, width)
+        shapes = config.codes // max(config.colours, 1)
+        self.codes = nn.Embedding(shapes, width)
         self.rows = nn.Embedding(config.grid, width)
         self.columns = nn.Embedding(config.grid, width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.text_head = nn.Linear(width, config.vocab_size + config.text_tokens)
-        self.image_head = nn.Linear(width, config.codes)
+        self.image_head = nn.Linear(width, shapes)
+        if config.colours:
+            self.colours = nn.Embedding(config.colours, width)
+            self.paint = nn.Linear(width, width)
+            self.colour_head = nn.Linear(width, config.colours)
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 # what adds to the stream starts smaller, the deeper the model (GPT-2)
@@ -200,7 +213,18 @@ class Dalle(nn.Module):
         """(batch, n) image tokens to vectors; `first` is the place of the first in the picture."""
         place = torch.arange(first, first + ids.shape[1], device=ids.device)
         grid = self.config.grid
-        return self.codes(ids) + self.rows(place // grid) + self.columns(place % grid)
+        shapes, *colours = pairs.split(ids, self.config.colours)
+        x = self.codes(shapes) + self.rows(place // grid) + self.columns(place % grid)
+        return x + self.colours(colours[0]) if colours else x
+
+    def colour_logits(self, x: Tensor, shapes: Tensor) -> Tensor:
+        """What colour a shape will have: (..., colours).
+
+        Args:
+            x: (..., width), what the stream made of the place before.
+            shapes: (...), the shapes there.
+        """
+        return self.colour_head(F.gelu(self.paint(x + self.codes(shapes))))
 
     def stream(
         self, x: Tensor, cache: Cache | None = None, maps: list[Tensor] | None = None
@@ -212,25 +236,50 @@ class Dalle(nn.Module):
             cache.length += x.shape[1]
         return self.norm(x)
 
-    def forward(
-        self, text: Tensor, image: Tensor, *, return_maps: bool = False
-    ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, list[Tensor]]:
-        """Logits of every next token.
+    def read(
+        self, text: Tensor, image: Tensor, maps: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the stream makes of a caption and a picture.
 
         Args:
             text: (batch, text_tokens + 1): the start mark and the caption, pads filled in.
             image: (batch, n) image tokens, n up to image_tokens.
-            return_maps: Return every layer's attention map too.
+            maps: If a list, every layer's map (batch, heads, positions, positions) is appended.
 
         Returns:
-            Logits of the caption (batch, text_tokens, vocab_size + text_tokens) and of image
-            tokens (batch, n or n + 1 places, codes): place i foretells image token i. With
-            `return_maps` also a list of (batch, heads, positions, positions) per layer.
+            Vectors that foretell the caption (batch, text_tokens, width), and image tokens
+            (batch, n or n + 1 places, width): place i foretells image token i.
         """
-        maps: list[Tensor] | None = [] if return_maps else None
         seen = image[:, : self.config.image_tokens - 1]  # nothing follows the last
         x = torch.cat([self.embed_text(text), self.embed_image(seen)], 1)
-        x = self.stream(x, maps=maps)
-        places = self.config.text_tokens
-        logits = self.text_head(x[:, :places]), self.image_head(x[:, places:])
-        return logits if maps is None else (*logits, maps)
+        x, places = self.stream(x, maps=maps), self.config.text_tokens
+        return x[:, :places], x[:, places:]
+
+    def forward(self, text: Tensor, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits of every next token; the arguments are those of `read`.
+
+        Returns:
+            Logits of the caption (batch, text_tokens, vocab_size + text_tokens), and of image
+            tokens (batch, n or n + 1 places, codes), or where they are pairs of shapes
+            (batch, n or n + 1 places, shapes) and, given the shapes, of colours
+            (batch, n places, colours).
+        """
+        words, places = self.read(text, image)
+        logits = [self.image_head(places)]
+        if self.config.colours:
+            shapes, _ = pairs.split(image, self.config.colours)
+            logits.append(self.colour_logits(places[:, : shapes.shape[1]], shapes))
+        return self.text_head(words), logits
+
+    def image_loss(self, logits: list[Tensor], image: Tensor) -> Tensor:
+        """Cross-entropy of whole pictures in nats per image token.
+
+        Args:
+            logits: Of image tokens, as `forward` gives them.
+            image: (batch, image_tokens).
+        """
+        rows = pairs.split(image, self.config.colours)
+        return sum(
+            F.cross_entropy(each.float().flatten(0, 1), row.flatten())
+            for each, row in zip(logits, rows, strict=True)
+        )

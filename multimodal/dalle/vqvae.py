@@ -6,6 +6,7 @@
 - decoder: the encoder backwards
 - gradients pass the quantizer as if it were not there (straight through); the codebook follows the
   vectors that chose it by an exponential moving average (appendix A.1 of the paper)
+- a cell may have two codebooks, one for its shape and one for its colours; its token is the pair
 """
 
 import math
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from vector_quantize_pytorch import VectorQuantize
 
+from multimodal.dalle import pairs
 from multimodal.errors import UserError
 
 
@@ -36,6 +38,8 @@ class VqvaeConfig:
         local: The encoder looks at each cell alone, so that a thing cut in the same way gives the
             same tokens whatever is around it; the decoder always looks around.
         codes: Rows of the codebook.
+        colours: Rows of a second codebook, for which colours are in a cell, whatever their places;
+            the first then holds shapes. 0: one codebook for all.
         code_width: Numbers per row.
         decay: Of the moving averages that the codebook follows.
         commitment: Weight that keeps the encoder near its codes (beta in the paper).
@@ -52,6 +56,7 @@ class VqvaeConfig:
     batch_norm: bool = True
     local: bool = False
     codes: int = 1024
+    colours: int = 0
     code_width: int = 64
     decay: float = 0.99
     commitment: float = 0.25
@@ -73,6 +78,8 @@ class VqvaeConfig:
             )
         if self.codes < 2 or self.code_width < 1:
             raise UserError("vqvae.codes must be at least 2 and vqvae.code_width at least 1.")
+        if self.colours < 0 or self.colours == 1:
+            raise UserError("vqvae.colours must be 0, for one codebook, or at least 2.")
         if not 0 < self.decay < 1 or self.commitment < 0 or self.dead_below < 0:
             raise UserError(
                 "vqvae.decay must lie between 0 and 1, commitment and dead_below not under 0."
@@ -88,6 +95,11 @@ class VqvaeConfig:
         if unknown := sorted(set(values) - set(cls.__dataclass_fields__)):
             raise UserError(f"vqvae.{unknown[0]} is not a field of this model.")
         return cls(**values)
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens there are."""
+        return self.codes * max(self.colours, 1)
 
     @property
     def cell(self) -> int:
@@ -107,11 +119,14 @@ class Output(NamedTuple):
         pixels: (batch, 3, side, side), the reconstruction, near 0..1.
         ids: (batch, rows, columns), the tokens.
         commitment_loss: Squared distance of the encoder's vectors to their codes, weighted.
+        shape_loss: Squared distance of the encoder's vectors of the drawing in other colours to the
+            same codes; 0 where it is not given.
     """
 
     pixels: Tensor
     ids: Tensor
     commitment_loss: Tensor
+    shape_loss: Tensor
 
 
 class Residual(nn.Module):
@@ -143,10 +158,18 @@ class Vqvae(nn.Module):
         self.encoder = nn.Sequential(
             *self._down(), nn.Conv2d(config.widths[-1], config.code_width, 1)
         )
+        self.quantizer = self._quantizer(config.codes)
+        if config.colours:
+            self.colour_encoder = self._colour_encoder()
+            self.colour_quantizer = self._quantizer(config.colours)
+        self.decoder = nn.Sequential(*self._up())
+
+    def _quantizer(self, codes: int) -> VectorQuantize:
         # every argument is given: the library's defaults are not the paper's
-        self.quantizer = VectorQuantize(
+        config = self.config
+        return VectorQuantize(
             dim=config.code_width,
-            codebook_size=config.codes,
+            codebook_size=codes,
             decay=config.decay,
             commitment_weight=config.commitment,
             eps=1e-5,
@@ -161,7 +184,18 @@ class Vqvae(nn.Module):
             channel_last=True,
             accept_image_fmap=False,
         )
-        self.decoder = nn.Sequential(*self._up())
+
+    def _colour_encoder(self) -> nn.Module:
+        """Looks at single pixels and keeps the strongest answers of a cell: it can tell which
+        colours are there, but neither where nor how much of each."""
+        width = self.config.code_width
+        return nn.Sequential(
+            nn.Conv2d(3, width, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 1),
+            nn.MaxPool2d(self.config.cell),
+            nn.Conv2d(width, width, 1),
+        )
 
     def _down(self) -> list[nn.Module]:
         config, layers, channels, stride = self.config, [], 3, self.config.patch
@@ -175,7 +209,8 @@ class Vqvae(nn.Module):
 
     def _up(self) -> list[nn.Module]:
         config = self.config
-        layers: list[nn.Module] = [nn.Conv2d(config.code_width, config.widths[-1], 3, padding=1)]
+        width = config.code_width * (2 if config.colours else 1)
+        layers: list[nn.Module] = [nn.Conv2d(width, config.widths[-1], 3, padding=1)]
         for level in reversed(range(len(config.widths))):
             width = config.widths[level]
             layers += [Residual(width, config) for _ in range(config.decoder_blocks[level])]
@@ -198,40 +233,83 @@ class Vqvae(nn.Module):
         """
         return self.encoder(4 * pixels - 2).float().permute(0, 2, 3, 1)  # about mean 0, variance 1
 
+    def encode_colours(self, pixels: Tensor) -> Tensor:
+        """The same of the colour encoder, where there is one."""
+        return self.colour_encoder(4 * pixels - 2).float().permute(0, 2, 3, 1)
+
     def decode_vectors(self, vectors: Tensor) -> Tensor:
-        """Pixels (batch, 3, side, side) of code vectors (batch, rows, columns, code_width)."""
+        """Pixels (batch, 3, side, side) of a cell's code vectors, one behind the other: (batch,
+        rows, columns, code_width or twice that)."""
         return self.decoder(vectors.permute(0, 3, 1, 2)).float() / 4 + 0.5
 
-    def forward(self, pixels: Tensor) -> Output:
+    def forward(self, pixels: Tensor, painted: Tensor | None = None) -> Output:
         """Encodes, quantizes and decodes.
 
         Args:
             pixels: (batch, 3, side, side) in 0..1.
+            painted: The same drawings in other colours, where there is a codebook for colours.
+                The shapes are then taken from `pixels` and the colours from `painted`, which the
+                reconstruction should equal: so shapes learn to hold no colour.
         """
-        vectors = self.encode(pixels)
+        shapes = self.encode(pixels)
+        quantized, ids, loss = self._quantized(self.quantizer, shapes)
+        shape_loss = loss.new_zeros(())
+        if self.config.colours:
+            colours = self.encode_colours(pixels if painted is None else painted)
+            beside, painted_ids, more = self._quantized(self.colour_quantizer, colours)
+            if painted is not None:
+                codes = F.embedding(ids, self.quantizer.codebook)
+                shape_loss = (self.encode(painted) - codes).square().mean()
+            quantized = torch.cat([quantized, beside], -1)
+            ids, loss = pairs.join([ids, painted_ids], self.config.colours), loss + more
+        return Output(self.decode_vectors(quantized), ids, loss, shape_loss)
+
+    def _quantized(
+        self, quantizer: VectorQuantize, vectors: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Code vectors (batch, rows, columns, code_width), their rows, and the commitment loss."""
         batch, rows, columns, width = vectors.shape
         with torch.autocast(vectors.device.type, enabled=False):  # distances need all their digits
-            quantized, ids, loss = self.quantizer(vectors.reshape(batch, rows * columns, width))
+            quantized, ids, loss = quantizer(vectors.reshape(batch, rows * columns, width))
         shape = (batch, rows, columns)
-        pixels = self.decode_vectors(quantized.view(*shape, width))
-        return Output(pixels, ids.view(shape), loss.squeeze())
+        return quantized.view(*shape, width), ids.view(shape), loss.squeeze()
 
     @property
-    def codebook(self) -> Tensor:
-        """(codes, code_width)."""
-        return self.quantizer.codebook
+    def quantizers(self) -> list[VectorQuantize]:
+        """That of the codes, and where there is one that of the colours."""
+        found = [self.quantizer]
+        return [*found, self.colour_quantizer] if self.config.colours else found
+
+    @property
+    def codebooks(self) -> list[Tensor]:
+        """The rows of each, (codes, code_width) and (colours, code_width)."""
+        return [quantizer.codebook for quantizer in self.quantizers]
+
+    def parts(self, ids: Tensor) -> list[Tensor]:
+        """The rows of each codebook that tokens of any shape stand for."""
+        return pairs.split(ids, self.config.colours)
 
     def tokens(self, pixels: Tensor) -> Tensor:
         """The tokens of pictures: (batch, 3, side, side) in 0..1 to (batch, rows, columns)."""
-        vectors = self.encode(pixels)
-        flat = vectors.flatten(0, 2)
-        # nearest row: |v - e|^2 without |v|^2, which is the same for every row
-        distance = self.codebook.square().sum(1) - 2 * flat @ self.codebook.T
-        return distance.argmin(1).view(vectors.shape[:3])
+        vectors = [self.encode(pixels)]
+        if self.config.colours:
+            vectors.append(self.encode_colours(pixels))
+        rows = [_nearest(*each) for each in zip(vectors, self.codebooks, strict=True)]
+        return pairs.join(rows, self.config.colours)
 
     def decode(self, ids: Tensor) -> Tensor:
         """The pictures of tokens: (batch, rows, columns) to (batch, 3, side, side) in 0..1."""
-        return self.decode_vectors(F.embedding(ids, self.codebook)).clamp(0, 1)
+        rows = zip(self.parts(ids), self.codebooks, strict=True)
+        vectors = torch.cat([F.embedding(part, book) for part, book in rows], -1)
+        return self.decode_vectors(vectors).clamp(0, 1)
+
+
+def _nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
+    """Rows of a codebook (codes, width) that are nearest to vectors (..., width)."""
+    flat = vectors.flatten(0, -2)
+    # |v - e|^2 without |v|^2, which is the same for every row
+    distance = codebook.square().sum(1) - 2 * flat @ codebook.T
+    return distance.argmin(1).view(vectors.shape[:-1])
 
 
 def perplexity(counts: Tensor) -> float:

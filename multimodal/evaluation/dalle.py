@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from multimodal.clip.base import ClipModel
 from multimodal.dalle.pipeline import TextToImage
+from multimodal.dalle.transformer import Dalle
 from multimodal.data.captions import read_captions
 from multimodal.data.photos import DataError, Photo, class_photos
 from multimodal.data.toybox import Scene, Split, full_caption, small_scenes
@@ -84,23 +85,31 @@ def evaluate(
         similar = clip.encode_images(drawn) @ clip.encode_texts(own).T
         found.append((similar.argmax(1) == torch.arange(GROUP)).double())
     return {
-        "nats_per_token": nats(model, said, ids),
+        "nats_per_token": nats(model.dalle, model.captions(said), ids),
         "uniform_nats": float(np.log(tokenizer.codes)),
         "unigram_nats": float(-(share * share.clamp(min=1e-12).log()).sum()),
-        "shuffled_caption_nats": nats(model, others, ids),
+        "shuffled_caption_nats": nats(model.dalle, model.captions(others), ids),
         "caption_r1_of_100": 100 * float(torch.cat(found).mean()),
         "tokens_per_second": rate,
     }
 
 
-def nats(model: TextToImage, captions: list[str], ids: Tensor) -> float:
-    """Mean cross-entropy in nats per token of pictures (n, image_tokens) under their captions."""
+@torch.no_grad()
+def nats(dalle: Dalle, text: Tensor, image: Tensor) -> float:
+    """Mean cross-entropy of image tokens under captions, in nats per token.
+
+    Args:
+        dalle: The model.
+        text: (pictures, text_tokens + 1).
+        image: (pictures, image_tokens).
+    """
+    device = next(dalle.parameters()).device
     total = 0.0
-    for first in range(0, len(ids), BATCH):
-        image = ids[first : first + BATCH]
-        _, logits = model.dalle(model.captions(captions[first : first + BATCH]), image)
-        total += float(F.cross_entropy(logits.flatten(0, 1), image.flatten(), reduction="sum"))
-    return total / ids.numel()
+    for some_text, some_image in zip(text.split(BATCH), image.split(BATCH), strict=True):
+        some_image = some_image.to(device)
+        _, logits = dalle(some_text.to(device), some_image)
+        total += len(some_image) * float(dalle.image_loss(logits, some_image))
+    return total / len(image)
 
 
 def evaluate_scenes(

@@ -31,30 +31,36 @@ def figures(vqvae: Vqvae, pictures: Tensor) -> dict[str, float]:
 
     Returns:
         mse of pixels in 0..1; mse_over_variance, in units of the pictures' variance; psnr in dB
-        and ssim, means over pictures; perplexity of the codes; codes_used in per cent;
-        tokens_per_image; images.
+        and ssim, means over pictures; perplexity of the codes and codes_used in per cent, and
+        the same of the colours where they have a codebook of their own; tokens_per_image; images.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure as ssim
 
-    was_training, counts = vqvae.training, torch.zeros(vqvae.config.codes)
+    was_training = vqvae.training
+    counts = [torch.zeros(len(book)) for book in vqvae.codebooks]
     vqvae.eval()
     errors, alike, variance = [], [], _variance(pictures)
     for part in pictures.split(BATCH):
         true = (part.float() / 255).contiguous(memory_format=torch.channels_last)
         ids = vqvae.tokens(true)
         made = vqvae.decode(ids)
-        counts += torch.bincount(ids.flatten(), minlength=len(counts))
+        for count, rows in zip(counts, vqvae.parts(ids), strict=True):
+            count += torch.bincount(rows.flatten(), minlength=len(count))
         errors.append((made - true).square().mean((1, 2, 3)))
         alike.append(ssim(made, true, data_range=1.0, reduction="none").view(-1))
     vqvae.train(was_training)
     error = torch.cat(errors)
+    books = {}
+    if vqvae.config.colours:
+        books = {"colour_perplexity": perplexity(counts[1]), "colours_used": codes_used(counts[1])}
     return {
         "mse": float(error.mean()),
         "mse_over_variance": float(error.mean() / variance),
         "psnr": float(-10 * error.clamp(min=1e-10).log10().mean()),
         "ssim": float(torch.cat(alike).mean()),
-        "perplexity": perplexity(counts),
-        "codes_used": codes_used(counts),
+        "perplexity": perplexity(counts[0]),
+        "codes_used": codes_used(counts[0]),
+        **books,
         "tokens_per_image": vqvae.config.grid**2,
         "images": len(pictures),
     }

@@ -26,7 +26,6 @@ from multimodal.training.recipe import need_data
 from multimodal.training.tokens import TokenSet, TokenStore
 
 VAL = 384  # pictures of each set that validation looks at
-BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class DalleObjective(nn.Module):
             "text": F.cross_entropy(
                 text_logits.float().flatten(0, 1), batch["text"][:, 1:].flatten()
             ),
-            "image": F.cross_entropy(image_logits.float().flatten(0, 1), batch["image"].flatten()),
+            "image": self.dalle.image_loss(image_logits, batch["image"]),
         }
         loss = parts["text"] + self.image_weight * parts["image"]
         return loss / (1 + self.image_weight), parts
@@ -166,6 +165,7 @@ class DalleTask:
                 self.config,
                 vocab_size=self.captions.vocab_size,
                 codes=tokenizer.codes,
+                colours=tokenizer.colours,
                 grid=tokenizer.grid,
                 image_tokenizer=self.settings.image_tokenizer,
                 fingerprint=tokenizer.fingerprint,
@@ -218,6 +218,8 @@ class DalleTask:
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Nats per image token by set, under the right caption, a wrong one and frequency alone."""
+        from multimodal.evaluation.dalle import nats
+
         figures = {}
         for name, found in self.val.items():
             image = found.tokens[:VAL, 0].long()
@@ -233,24 +235,6 @@ class DalleTask:
         checkpoint.save(
             folder, "dalle", dalle.config, dalle.state_dict(), tokenizer=self.captions.to_json()
         )
-
-
-@torch.no_grad()
-def nats(dalle: Dalle, text: Tensor, image: Tensor) -> float:
-    """Mean cross-entropy of image tokens under captions, in nats per token.
-
-    Args:
-        dalle: The model.
-        text: (pictures, text_tokens + 1).
-        image: (pictures, image_tokens).
-    """
-    device = next(dalle.parameters()).device
-    total = 0.0
-    for some_text, some_image in zip(text.split(BATCH), image.split(BATCH), strict=True):
-        some_image = some_image.to(device)
-        _, logits = dalle(some_text.to(device), some_image)
-        total += float(F.cross_entropy(logits.flatten(0, 1), some_image.flatten(), reduction="sum"))
-    return total / image.numel()
 
 
 def train(

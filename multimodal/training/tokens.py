@@ -33,7 +33,7 @@ class TokenSet:
     """Tokens and captions of one set.
 
     Attributes:
-        tokens: (pictures, views, image tokens) int16.
+        tokens: (pictures, views, image tokens) int32.
         captions: Captions of each picture by language.
     """
 
@@ -110,7 +110,7 @@ class TokenStore:
     @torch.inference_mode()
     def _encode(self, pixels: Tensor) -> Tensor:
         pixels = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
-        return self.tokenizer.vqvae.tokens(pixels).flatten(1).to(torch.int16)
+        return self.tokenizer.vqvae.tokens(pixels).flatten(1).int()
 
 
 def _views(picture: np.ndarray, side: int, views: int, rng: random.Random) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Trains VQ-VAEs by recipe: `python -m multimodal train vqvae --recipe NAME`.
 
-The photo recipes learn from every photo at hand, captioned or not; the toybox draws its own.
+The photo recipes learn from every photo at hand, captioned or not; the toybox draws its own, and
+where colours have a codebook of their own, every scene once more in other colours.
 """
 
 import random
@@ -19,7 +20,7 @@ from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig, perplexity
 from multimodal.data.photos import DataError
 from multimodal.data.sets import load_sets
-from multimodal.data.toybox import Scene, draw, make_scene, on_grid
+from multimodal.data.toybox import Scene, draw, make_scene, on_grid, recoloured
 from multimodal.progress import Progress
 from multimodal.training import loop
 from multimodal.training.loop import LoopSettings
@@ -50,6 +51,7 @@ class VqvaeSettings:
         squared: Weight of the squared error of pixels, in units of their variance (the paper's).
         absolute: Weight of the absolute error.
         features: Weight of the distance of MobileNetV2's early features.
+        shapes: Weight of the distance of a scene's shapes to their codes in another colouring.
     """
 
     batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
@@ -60,6 +62,7 @@ class VqvaeSettings:
     squared: float = 1.0
     absolute: float = 0.0
     features: float = 0.0
+    shapes: float = 1.0
 
 
 class FeatureLoss(nn.Module):
@@ -106,10 +109,19 @@ class VqvaeObjective(nn.Module):
         self.looks = [features]  # in a list: its frozen weights are no part of the model
 
     def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and its parts for `pixels`, (batch, 3, side, side) uint8."""
-        true = batch["pixels"].float() / 255
-        true = true.contiguous(memory_format=torch.channels_last)
-        made, ids, commitment = self.vqvae(true)
+        """Loss and its parts.
+
+        Args:
+            batch: `pixels` (batch, 3, side, side) uint8; `painted`, the same in other colours;
+                `foreground` (batch, 1, side, side) bool, where an error weighs more.
+        """
+        true, *painted = (
+            (batch[name].float() / 255).contiguous(memory_format=torch.channels_last)
+            for name in ("pixels", "painted")
+            if name in batch
+        )
+        made, ids, commitment, shapes = self.vqvae(true, *painted)
+        true = painted[0] if painted else true
         error = 4 * (made - true)  # the scale at which pixels have about variance 1
         squared = error.square()
         parts = {"mse": squared.mean() / 16, "commitment": commitment}
@@ -117,12 +129,14 @@ class VqvaeObjective(nn.Module):
         if "foreground" in batch:
             weight = 1 + self.settings.foreground * batch["foreground"]
             loss = loss * weight / weight.mean()
-        loss = loss.mean() + commitment
+        loss = loss.mean() + commitment + self.settings.shapes * shapes
         if self.looks[0] is not None:
             parts["features"] = self.looks[0](made, true)
             loss = loss + self.settings.features * parts["features"]
-        counts = torch.bincount(ids.flatten(), minlength=self.vqvae.config.codes)
-        parts["perplexity"] = torch.tensor(perplexity(counts))
+        if painted:
+            parts["shapes"] = shapes
+        for name, rows in zip(("perplexity", "colours"), self.vqvae.parts(ids), strict=False):
+            parts[name] = torch.tensor(perplexity(torch.bincount(rows.flatten())))
         return loss, parts
 
 
@@ -165,6 +179,7 @@ class VqvaeTask:
     def _draw(self) -> Iterator[Progress]:
         side, count = self.config.image_size, self.settings.scenes
         drawn = np.zeros((count + VAL_PHOTOS, side, side, 3), np.uint8)
+        painted = np.zeros((count if self.config.colours else 0, side, side, 3), np.uint8)
         things = np.zeros((count, side, side), bool)
         for i in range(len(drawn)):
             split = "train" if i < count else "val"
@@ -174,10 +189,13 @@ class VqvaeTask:
                     scene = on_grid(scene, self.config.grid)
                 things[i] = _boxes(scene, side)
             drawn[i] = np.asarray(draw(scene, side, self.settings.looks or None))
+            if i < len(painted):
+                other = recoloured(scene, random.Random(f"{self.seed}/{i}"))
+                painted[i] = np.asarray(draw(other, side, self.settings.looks or None))
             if i % 50 == 49:
                 yield Progress(i + 1, len(drawn), "drawing scenes")
         self.pictures["toybox"], self.val = drawn[:count], drawn[count:]
-        self.things = things
+        self.things, self.painted = things, painted
 
     def _decode(self) -> Iterator[Progress]:
         side = self.config.image_size
@@ -204,8 +222,13 @@ class VqvaeTask:
         rng = random.Random(f"{self.seed}/{step}/{rank}")
         if self.settings.batch.get("toybox"):
             rows = rng.sample(range(self.settings.scenes), self.settings.batch["toybox"])
-            pixels = torch.from_numpy(self.pictures["toybox"][rows]).permute(0, 3, 1, 2)
-            return {"pixels": pixels, "foreground": torch.from_numpy(self.things[rows])[:, None]}
+            batch = {
+                "pixels": torch.from_numpy(self.pictures["toybox"][rows]).permute(0, 3, 1, 2),
+                "foreground": torch.from_numpy(self.things[rows])[:, None],
+            }
+            if len(self.painted):
+                batch["painted"] = torch.from_numpy(self.painted[rows]).permute(0, 3, 1, 2)
+            return batch
         side, views = self.config.image_size, []
         for name, pictures in self.pictures.items():
             rows = rng.sample(range(len(pictures)), min(len(pictures), self.settings.batch[name]))

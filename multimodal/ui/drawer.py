@@ -259,7 +259,7 @@ class Drawer:
         number = drawn.order(rerank)[min(int(place), len(drawing.images)) - 1]
         model = self.context.dalle(drawn.model)
         key = (model.fingerprint, drawn.prompt, drawing.seeds[number], drawing.settings, language)
-        key += (bytes(drawing.ids[number].flatten().short().numpy()),)
+        key += (bytes(drawing.ids[number].flatten().int().numpy()),)
         return self._explained.get(
             key, lambda: tokens.picture_grid(model, drawn, number, self.text, language)
         )
@@ -274,7 +274,7 @@ class Drawer:
             raise UserError(self.text("draw_no_vqvae", language))
         tokenizer = self.context.vqvae(model)
         key = (tokenizer.fingerprint, order, language)
-        return self._walls.get(key, lambda: tokens.wall(tokenizer, order, self.text, language))
+        return self._walls.get(key, lambda: tokens.walls(tokenizer, order, self.text, language))
 
     def reconstruct(
         self, image: Any, model: str | None, language: str

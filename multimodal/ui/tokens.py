@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
+    from multimodal.dalle.explain import Codebook
     from multimodal.dalle.image_tokenizer import ImageTokenizer
     from multimodal.dalle.pipeline import TextToImage
     from multimodal.ui.drawer import Drawn
@@ -117,8 +118,8 @@ def _sheet(patches: "Sequence[Image.Image]", grid: int) -> "Image.Image":
     return sheet
 
 
-def wall(tokenizer: "ImageTokenizer", order: str, text: "Texts", language: str) -> str:
-    """All codes of a VQ-VAE as patches, rarely used ones dark.
+def walls(tokenizer: "ImageTokenizer", order: str, text: "Texts", language: str) -> str:
+    """All codes of a VQ-VAE as patches, rarely used ones dark; each codebook by itself.
 
     Args:
         tokenizer: The VQ-VAE.
@@ -126,12 +127,17 @@ def wall(tokenizer: "ImageTokenizer", order: str, text: "Texts", language: str) 
         text: All texts.
         language: ``en`` or ``ko``.
     """
+    from multimodal.dalle import explain
+
+    return "".join(_wall(book, order, text, language) for book in explain.codebooks(tokenizer))
+
+
+def _wall(book: "Codebook", order: str, text: "Texts", language: str) -> str:
     from PIL import Image
 
-    from multimodal.dalle import explain
     from multimodal.dalle.vqvae import codes_used, perplexity
 
-    patches, shares = explain.codebook(tokenizer), explain.usage(tokenizer)
+    patches, shares = book.patches, book.usage
     places = shares.argsort(descending=True).tolist() if order == "usage" else _by_colour(patches)
     side, rows = patches[0].width, -(-len(places) // WALL_COLUMNS)
     sheet = Image.new("RGB", (WALL_COLUMNS * side, rows * side))
@@ -143,7 +149,7 @@ def wall(tokenizer: "ImageTokenizer", order: str, text: "Texts", language: str) 
         brightness = (float(shares[code]) / most) ** 0.5
         shade.putpixel((column, row), (0, 0, 0, round(225 * (1 - brightness))))
     say = text(
-        "draw_wall_say",
+        f"draw_wall_{book.name}",
         language,
         codes=len(places),
         used=f"{codes_used(shares):.0f}",

@@ -10,16 +10,22 @@ from multimodal.dalle.transformer import Dalle, DalleConfig
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 from multimodal.data.toybox import full_caption, make_scene
 
-VQVAE = VqvaeConfig(
-    image_size=24, patch=2, widths=(8, 8), blocks=(0, 1), decoder_blocks=(0, 1), codes=20,
-    code_width=4,
-)  # fmt: skip
+CODES = 20
+
+
+@pytest.fixture(params=[0, 4], ids=["one-codebook", "shapes-and-colours"])
+def colours(request):
+    return request.param
 
 
 @pytest.fixture
-def vqvae():
+def vqvae(colours):
     torch.manual_seed(0)
-    model = Vqvae(VQVAE).train()
+    config = VqvaeConfig(
+        image_size=24, patch=2, widths=(8, 8), blocks=(0, 1), decoder_blocks=(0, 1),
+        codes=CODES // max(colours, 1), colours=colours, code_width=4,
+    )  # fmt: skip
+    model = Vqvae(config).train()
     model(torch.rand(8, 3, 24, 24))  # the first batch places the codes
     return model.eval()
 
@@ -36,11 +42,11 @@ def captions():
 
 
 @pytest.fixture
-def dalle(captions):
+def dalle(captions, colours):
     torch.manual_seed(1)
     config = DalleConfig(
-        vocab_size=captions.vocab_size, text_tokens=10, codes=20, grid=6, width=16, layers=2,
-        heads=2, top_k=0, guidance_scale=2.0,
+        vocab_size=captions.vocab_size, text_tokens=10, codes=CODES, colours=colours, grid=6,
+        width=16, layers=2, heads=2, top_k=0, guidance_scale=2.0,
     )  # fmt: skip
     model = Dalle(config).eval()
     for parameter in model.parameters():  # larger than at the start, so that logits differ

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from multimodal import checkpoint, dalle
-from multimodal.dalle.explain import alternatives, codebook, explain, usage
+from multimodal.dalle.explain import alternatives, codebooks, explain
 from multimodal.dalle.export import describe, file_name, save_png
 from multimodal.dalle.pipeline import TextToImage
 from multimodal.errors import UserError
@@ -52,11 +52,19 @@ def test_streaming_draws_the_same_as_a_plain_loop_without_a_cache(drawer):
     text = drawer.captions(["a red boat", ""])
     from multimodal.dalle.sampling import draw, guide, shape
 
+    colours = drawer.config.colours
+
+    def drawn_from(logits):
+        return draw(shape(guide(*logits.split(1), 2.0), 0.8, 5, 0.9), [generator])
+
     with torch.no_grad():
         for _ in range(36):
-            _, logits = drawer.dalle(text, ids.expand(2, -1))
-            guided = guide(logits[:1, ids.shape[1]], logits[1:, ids.shape[1]], 2.0)
-            ids = torch.cat([ids, draw(shape(guided, 0.8, 5, 0.9), [generator])[:, None]], 1)
+            last = drawer.dalle.read(text, ids.expand(2, -1))[1][:, -1]
+            token = drawn_from(drawer.dalle.image_head(last))
+            if colours:
+                logits = drawer.dalle.colour_logits(last, token.expand(2))
+                token = token * colours + drawn_from(logits)
+            ids = torch.cat([ids, token[:, None]], 1)
     assert torch.equal(ids[0], drawn)
 
 
@@ -103,19 +111,25 @@ def test_odd_prompts_are_drawn(drawer, prompt):
 
 def test_an_explanation_agrees_with_what_was_drawn(drawer):
     drawn = finished(drawer.generate("a red boat", 1, 2, top_k=4))
-    told = explain(drawer, "a red boat", drawn.ids[0], drawn.settings, k=4)
+    told = explain(drawer, "a red boat", drawn.ids[0], drawn.settings, k=16)
     assert told.pieces == ["a", "red", "boat"]
     assert torch.allclose(told.words.sum(1), torch.ones(36), atol=1e-5)
     assert (told.chance > 0).all()  # nothing was drawn that could not be
-    assert torch.allclose(told.chances.sum(1), torch.ones(36), atol=1e-5)  # four were allowed
-    assert (told.codes == drawn.ids[0].flatten()[:, None]).any(1).all()
+    # four were allowed, or four shapes in four colours
+    assert torch.allclose(told.chances.sum(1), torch.ones(36), atol=1e-5)
+    own = told.codes == drawn.ids[0].flatten()[:, None]
+    assert own.any(1).all()
+    assert torch.allclose((told.chances * own).sum(1), told.chance, atol=1e-5)
 
 
 def test_the_codebook_is_patches(drawer):
-    patches = codebook(drawer.tokenizer)
-    assert len(patches) == 20 and patches[0].size == (4, 4)
-    share = usage(drawer.tokenizer)
-    assert share.shape == (20,) and float(share.sum()) == pytest.approx(1, abs=1e-5)
+    books = codebooks(drawer.tokenizer)
+    colours = drawer.tokenizer.colours
+    sizes = {"shapes": 5, "colours": 4} if colours else {"codes": 20}
+    assert {book.name: len(book.patches) for book in books} == sizes
+    for book in books:
+        assert book.patches[0].size == (4, 4) and book.usage.shape == (len(book.patches),)
+        assert float(book.usage.sum()) == pytest.approx(1, abs=1e-5)
 
 
 def test_patches_show_what_another_code_changes(drawer):

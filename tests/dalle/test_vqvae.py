@@ -22,12 +22,43 @@ def test_shapes_and_range(vqvae):
 def test_tokens_are_the_nearest_codes_and_those_of_the_library(vqvae):
     pixels = torch.rand(4, 3, 24, 24)
     ids = vqvae.tokens(pixels)
-    vectors, codebook = vqvae.encode(pixels).detach(), vqvae.codebook
+    vectors, codebook = vqvae.encode(pixels).detach(), vqvae.codebooks[0]
     for row, column in ((0, 0), (3, 5)):
         for picture in range(4):
             distances = [float((vectors[picture, row, column] - code).norm()) for code in codebook]
-            assert ids[picture, row, column] == int(np.argmin(distances))
+            assert vqvae.parts(ids)[0][picture, row, column] == int(np.argmin(distances))
     assert torch.equal(ids, vqvae(pixels).ids)
+
+
+@torch.no_grad()
+def test_colours_know_neither_their_places_nor_how_much_there_is_of_each():
+    torch.manual_seed(0)
+    model = Vqvae(VqvaeConfig(**SMALL, codes=5, colours=4, code_width=4))
+    pixels = torch.zeros(1, 3, 16, 16)
+    pixels[:, 0, :4, :2] = 1  # the left half of the first cell is red
+    mixed = torch.zeros_like(pixels)
+    mixed[:, 0, 1, 2] = 1  # one pixel of it is
+    assert torch.allclose(model.encode_colours(pixels), model.encode_colours(mixed), atol=1e-6)
+    assert not torch.allclose(model.encode(pixels), model.encode(mixed), atol=1e-3)
+    pixels[:, 1, :4, :2] = 1  # yellow
+    assert not torch.allclose(model.encode_colours(pixels), model.encode_colours(mixed), atol=1e-3)
+
+
+@torch.no_grad()
+def test_a_repainted_drawing_has_the_shapes_of_one_and_the_colours_of_the_other():
+    torch.manual_seed(0)
+    model = Vqvae(VqvaeConfig(**SMALL, codes=5, colours=4, code_width=4)).train()
+    model(torch.rand(8, 3, 16, 16))
+    model.eval()
+    one, other = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+    out = model(one, other)
+    shapes, colours = model.parts(out.ids)
+    assert torch.equal(shapes, model.parts(model.tokens(one))[0])
+    assert torch.equal(colours, model.parts(model.tokens(other))[1])
+    codes = model.codebooks[0][shapes]
+    away = float((model.encode(other) - codes).square().mean())
+    assert out.shape_loss.item() == pytest.approx(away, rel=1e-4)
+    assert torch.allclose(model.decode(out.ids), out.pixels.clamp(0, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("local", [True, False])
@@ -61,7 +92,7 @@ def test_the_commitment_loss_is_a_quarter_of_the_squared_distance():
     model = Vqvae(VqvaeConfig(**SMALL, codes=8, code_width=4)).train()
     model(torch.rand(4, 3, 16, 16))
     vectors = torch.randn(1, 16, 4)
-    before = model.codebook.clone()
+    before = model.codebooks[0].clone()
     quantized, ids, loss = model.quantizer(vectors)
     assert torch.allclose(quantized, before[ids[0]][None], atol=1e-6)
     assert loss.item() == pytest.approx(0.25 * float((vectors - before[ids]).square().mean()), 1e-5)
@@ -76,7 +107,7 @@ def test_the_codebook_follows_its_vectors_by_a_moving_average():
     quantizer.cluster_size.copy_(torch.tensor([[4.0, 4.0]]))
     model.quantizer(torch.full((1, 4, 1), 12.0))
     # counts 0.9 * 4 and 0.9 * 4 + 0.1 * 4; sums 0 and 0.9 * 40 + 0.1 * 48
-    assert model.codebook[1].item() == pytest.approx(40.8 / 4.0, rel=1e-3)
+    assert model.codebooks[0][1].item() == pytest.approx(40.8 / 4.0, rel=1e-3)
 
 
 def test_usage_stays_up_on_pictures_that_all_look_alike():
@@ -126,6 +157,7 @@ def test_perplexity_and_usage_of_known_counts():
         ({"blocks": (1,)}, "blocks"),
         ({"image_size": 90}, "image_size"),
         ({"codes": 1}, "codes"),
+        ({"colours": 1}, "colours"),
         ({"decay": 1.0}, "decay"),
         ({"colour": 1}, "colour"),
     ],

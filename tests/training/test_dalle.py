@@ -12,6 +12,7 @@ from multimodal.dalle.transformer import DalleConfig
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 from multimodal.data.toybox import draw, full_caption, make_scene
 from multimodal.errors import UserError
+from multimodal.evaluation import dalle as evaluation
 from multimodal.training import dalle as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import RECIPES, read_recipe, recipes
@@ -163,7 +164,7 @@ def test_the_objective_weighs_one_part_text_to_seven_parts_image():
 def test_nats_of_an_even_model_are_those_of_chance():
     model = training.Dalle(DalleConfig(30, 4, codes=10, grid=3, width=8, layers=1, heads=2))
     torch.nn.init.zeros_(model.image_head.weight)
-    nats = training.nats(model, torch.zeros(40, 5).long(), torch.randint(0, 10, (40, 9)))
+    nats = evaluation.nats(model, torch.zeros(40, 5).long(), torch.randint(0, 10, (40, 9)))
     assert nats == pytest.approx(2.302585, abs=1e-4)
 
 

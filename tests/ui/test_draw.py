@@ -7,11 +7,14 @@ from html import unescape
 
 import gradio as gr
 import pytest
+import torch
 from PIL import Image
 
 from multimodal import checkpoint
+from multimodal.dalle.image_tokenizer import ImageTokenizer
+from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 from multimodal.errors import UserError
-from multimodal.ui import draw
+from multimodal.ui import draw, tokens
 from multimodal.ui.context import Context
 from multimodal.ui.drawer import DEFAULTS, Asked, Drawer
 from multimodal.ui.settings import Settings
@@ -189,6 +192,20 @@ def test_the_wall_holds_every_code_once(run, order):
     assert order != "usage" or shares == sorted(shares, reverse=True)
     with pytest.raises(UserError, match="no VQ-VAE"):
         run.codebook(None, order, "en")
+
+
+def test_shapes_and_colours_have_a_wall_each():
+    model = Vqvae(
+        VqvaeConfig(
+            image_size=16, patch=2, widths=(8, 8), blocks=(0, 0), decoder_blocks=(0, 0), codes=6,
+            colours=5, code_width=4,
+        )
+    ).train()  # fmt: skip
+    model(torch.rand(8, 3, 16, 16))
+    html = tokens.walls(ImageTokenizer(model, "tiny", ""), "usage", Texts(), "en")
+    walls = [json.loads(codes) for codes in re.findall(r'data-codes="([^"]+)"', html)]
+    assert [sorted(code for code, _ in wall) for wall in walls] == [[*range(6)], [*range(5)]]
+    assert "alphabet of shapes: 6 codes" in html and "palette: 5 codes" in html
 
 
 def test_a_photo_goes_through_the_tokens_and_back(run, photo):

@@ -269,6 +269,13 @@ def on_grid(scene: Scene, cells: int) -> Scene:
     return replace(scene, things=tuple(sorted(moved, key=lambda t: (t.x, t.y))))
 
 
+def recoloured(scene: Scene, rng: random.Random) -> Scene:
+    """The scene with other colours, of combinations that training may show."""
+    free = {kind: [colour for colour, other in SEEN if other == kind] for kind in KINDS}
+    things = (replace(thing, colour=rng.choice(free[thing.kind])) for thing in scene.things)
+    return replace(scene, things=tuple(things))
+
+
 def _choose(
     rng: random.Random, background: str, things: list[Thing], split: Split
 ) -> tuple[str, str]:
