@@ -13,6 +13,10 @@ class DataError(UserError):
     """A data set is missing or not in its official layout."""
 
 
+class MissingError(DataError):
+    """A data set is not in the folder at all."""
+
+
 @dataclass(frozen=True)
 class Photo:
     """One picture of a data set.
@@ -52,12 +56,12 @@ def find(root: Path, *candidates: str) -> Path:
         candidates: Relative paths, in order of preference; ``*`` may stand in them.
 
     Raises:
-        DataError: naming the folder and all that was looked for.
+        MissingError: naming the folder and all that was looked for.
     """
     for candidate in candidates:
         if found := sorted(Path(root).glob(candidate)):
             return found[0]
-    raise DataError(
+    raise MissingError(
         f"{root} holds none of {', '.join(candidates)}: give the folder with --data, "
         "or get it with `python -m multimodal data fetch`."
     )

@@ -10,6 +10,7 @@ from PIL import Image
 from multimodal.data import coco, flickr8k, folder, scenes, tiny_imagenet
 from multimodal.data.captions import read_captions
 from multimodal.data.photos import DataError, class_photos
+from multimodal.data.sets import load_sets
 from multimodal.images import open_image
 
 
@@ -135,3 +136,16 @@ def test_a_file_that_holds_no_captions_is_refused(tmp_path, text):
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError, match=name.replace(".", r"\.")):
             read_captions(tmp_path / name)
+
+
+def test_a_folder_without_any_set_is_one_sentence(tmp_path):
+    with pytest.raises(DataError) as caught:
+        load_sets(tmp_path)
+    text = str(caught.value)
+    assert text.startswith(f"{tmp_path} holds no photos with captions: ") and text.count(". ") == 0
+
+
+def test_a_broken_set_is_named_beside_it(tmp_path):
+    (tmp_path / "scenes-6.tar").write_bytes(b"no tar")
+    with pytest.raises(DataError, match=r"scenes-6\.tar"):
+        load_sets(tmp_path)
