@@ -49,16 +49,16 @@ def picture_grid(
     from multimodal.dalle import explain, export
 
     drawing = drawn.drawing
-    ids, grid = drawing.ids[number], model.config.grid
+    ids, grid, colours = drawing.ids[number], model.config.grid, model.config.colours
     found = explain.explain(model, drawn.prompt, ids, drawing.settings, SHOWN_ALTERNATIVES)
     patches = explain.alternatives(model.tokenizer, ids, found.codes)
     # a byte of a sign that the tokenizer has no piece for reads as nothing by itself
     pieces = [piece.replace("\ufffd", "") or text("draw_byte", language) for piece in found.pieces]
     cells = [
         {
-            "code": code,
+            "code": _name(code, colours),
             "chance": round(chance, 4),
-            "codes": codes,
+            "codes": [_name(code, colours) for code in codes],
             "chances": [round(c, 4) for c in chances],
             "words": [round(w, 3) for w in words],
         }
@@ -88,6 +88,7 @@ def picture_grid(
         'class="fill"></span></span><span class="share"></span><span class="code"></span></div>'
     ) * found.codes.shape[1]
     listened = "draw_words" if pieces else "draw_no_words"
+    kind = "draw_pairs_say" if colours else "draw_alternatives_say"
     return (
         f'<div class="tokens" style="--grid:{grid};--sheet:url({sheet})" '
         f'data-cells="{escape(json.dumps(cells))}" '
@@ -100,11 +101,16 @@ def picture_grid(
         f'aria-label="{escape(text("draw_cells", language))}">'
         f"{buttons}</div></div>"
         f'<div class="reasons"><p class="cellsay" aria-live="polite"></p>{alternatives}'
-        f'<p class="fine">{escape(text("draw_alternatives_say", language))}</p>'
+        f'<p class="fine">{escape(text(kind, language))}</p>'
         f'<p class="wordsay">{escape(text(listened, language))}</p><div class="words">{words}</div>'
         f'<p class="fine"><span class="legend"></span> {escape(text("draw_legend", language))}</p>'
         "</div></div>"
     )
+
+
+def _name(token: int, colours: int) -> str:
+    """A token's number, or those of its shape and its colours."""
+    return f"{token // colours}·{token % colours}" if colours else str(token)
 
 
 def _sheet(patches: "Sequence[Image.Image]", grid: int) -> "Image.Image":
