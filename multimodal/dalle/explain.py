@@ -9,10 +9,12 @@ from torch import Tensor
 from multimodal.dalle import pairs
 from multimodal.dalle.image_tokenizer import ImageTokenizer, to_image
 from multimodal.dalle.pipeline import Settings, TextToImage
+from multimodal.data.toybox import draw, make_scene, on_grid
 
 ALONE = 5  # cells per side of the field that shows one code, so that its own edges do not matter
 AROUND, SHOWN = 5, 3  # cells per side that are decoded around another code, and that are shown
 BATCH = 128
+SCENES = 300  # of the drawn world, to see which shape goes with which colours
 
 
 @dataclass(frozen=True)
@@ -111,23 +113,29 @@ class Codebook:
 def codebooks(tokenizer: ImageTokenizer) -> list[Codebook]:
     """What each row of a codebook looks like: the middle cell of a field that consists of it alone.
 
-    A shape is shown in the commonest colour, and a colour on the commonest shape.
+    Of pairs, a shape is shown in its commonest colours, and colours on their commonest shape.
     """
-    vqvae, colours = tokenizer.vqvae, tokenizer.colours
-    counts = [quantizer._codebook.cluster_size.flatten() for quantizer in vqvae.quantizers]
-    common = [int(count.argmax()) for count in counts]
-    found = []
-    for which, count in enumerate(counts):
-        rows = [torch.full((len(count),), row) for row in common]
-        rows[which] = torch.arange(len(count))
-        found.append(
-            Codebook(
-                ("shapes", "colours")[which] if colours else "codes",
-                _patches(tokenizer, pairs.join(rows, colours)),
-                count / count.sum().clamp(min=1e-9),
-            )
-        )
-    return found
+    counts = [q._codebook.cluster_size.flatten() for q in tokenizer.vqvae.quantizers]
+    names, tokens = ("codes",), (torch.arange(tokenizer.codes),)
+    if tokenizer.colours:
+        names, tokens = ("shapes", "colours"), _commonest_pairs(tokenizer)
+    return [
+        Codebook(name, _patches(tokenizer, some), count / count.sum().clamp(min=1e-9))
+        for name, some, count in zip(names, tokens, counts, strict=True)
+    ]
+
+
+def _commonest_pairs(tokenizer: ImageTokenizer) -> tuple[Tensor, Tensor]:
+    """The commonest token of each shape (shapes,) and of each set of colours (colours,), in scenes
+    of the drawn world, which alone has such tokens."""
+    scenes = (on_grid(make_scene(seed), tokenizer.grid) for seed in range(SCENES))
+    ids = tokenizer.encode([draw(scene) for scene in scenes])
+    counts = torch.bincount(ids.flatten(), minlength=tokenizer.codes).view(-1, tokenizer.colours)
+    shapes, colours = (torch.arange(size) for size in counts.shape)
+    return (
+        pairs.join([shapes, counts.argmax(1)], tokenizer.colours),
+        pairs.join([counts.argmax(0), colours], tokenizer.colours),
+    )
 
 
 def _patches(tokenizer: ImageTokenizer, tokens: Tensor) -> list[Image.Image]:
