@@ -289,11 +289,12 @@ class Vqvae(nn.Module):
         """The rows of each codebook that tokens of any shape stand for."""
         return pairs.split(ids, self.config.colours)
 
-    def tokens(self, pixels: Tensor) -> Tensor:
-        """The tokens of pictures: (batch, 3, side, side) in 0..1 to (batch, rows, columns)."""
+    def tokens(self, pixels: Tensor, painted: Tensor | None = None) -> Tensor:
+        """The tokens of pictures: (batch, 3, side, side) in 0..1 to (batch, rows, columns);
+        `painted` as in `forward`."""
         vectors = [self.encode(pixels)]
         if self.config.colours:
-            vectors.append(self.encode_colours(pixels))
+            vectors.append(self.encode_colours(pixels if painted is None else painted))
         rows = [_nearest(*each) for each in zip(vectors, self.codebooks, strict=True)]
         return pairs.join(rows, self.config.colours)
 

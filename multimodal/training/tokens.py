@@ -17,7 +17,15 @@ from multimodal.checkpoint import write_text
 from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.data import scene_captions
 from multimodal.data.photos import Photo
-from multimodal.data.toybox import LANGUAGES, captions, draw, full_caption, on_grid, small_scenes
+from multimodal.data.toybox import (
+    LANGUAGES,
+    captions,
+    draw,
+    full_caption,
+    on_grid,
+    plain,
+    small_scenes,
+)
 from multimodal.labels import read_label_set
 from multimodal.progress import Progress
 from multimodal.training.pixels import PixelCache
@@ -52,7 +60,11 @@ class TokenStore:
         self, split: str, count: int, first: int, looks: int | None = None, things: int = 4
     ) -> Iterator[Progress]:
         """Draws scenes of at most so many things from seed `first` on, things on the grid of
-        tokens; `looks` as in `draw`."""
+        tokens; `looks` as in `draw`.
+
+        Where tokens are pairs, the shapes are those of the plain scene, so that a thing has the
+        same ones in every colour.
+        """
         side, grid = self.tokenizer.image_size, self.tokenizer.grid
         scenes = [on_grid(scene, grid) for scene in small_scenes(split, first, count, things)]
 
@@ -64,10 +76,12 @@ class TokenStore:
 
         def pictures() -> Iterator[np.ndarray]:
             for scene in scenes:
-                yield np.asarray(draw(scene, side, looks))[None]
+                views = (plain(scene), scene) if self.tokenizer.colours else (scene,)
+                yield np.stack([np.asarray(draw(view, side, looks)) for view in views])
 
         key = f"{count}|{first}|{split}|{looks}|{things}"
-        yield from self._make(f"toybox-{split}", key, count, pictures(), written)
+        encode = self._encode_painted if self.tokenizer.colours else self._encode
+        yield from self._make(f"toybox-{split}", key, count, pictures(), written, encode)
 
     def photos(self, name: str, photos: list[Photo], split: str, views: int) -> Iterator[Progress]:
         """Tokens of photos: the whole picture, then cut-outs, every other one mirrored."""
@@ -85,9 +99,10 @@ class TokenStore:
             return [_written(name, photo, pixels[i], i) for i, photo in enumerate(photos)]
 
         key = f"{views}|" + "|".join(photo.name for photo in photos)
-        yield from self._make(f"{name}-{split}", key, len(photos), pictures(), written)
+        found = f"{name}-{split}"
+        yield from self._make(found, key, len(photos), pictures(), written, self._encode)
 
-    def _make(self, name, key, count, pictures, written) -> Iterator[Progress]:
+    def _make(self, name, key, count, pictures, written, encode) -> Iterator[Progress]:
         """Encodes what no file holds yet, and keeps it under `name`."""
         digest = hashlib.sha256(f"{self.tokenizer.fingerprint}|{key}".encode()).hexdigest()[:12]
         file = self.folder / f"tokens-{name}-{digest}.safetensors"
@@ -96,9 +111,7 @@ class TokenStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             done, found = 0, []
             while part := list(itertools.islice(pictures, BATCH)):
-                views = np.stack(part)  # (pictures, views, side, side, 3)
-                flat = torch.from_numpy(views).flatten(0, 1).permute(0, 3, 1, 2)
-                found.append(self._encode(flat).view(*views.shape[:2], -1))
+                found.append(encode(np.stack(part)))
                 done += len(part)
                 yield Progress(done, count, f"tokens of {name}")
             yield Progress(0, None, f"captions of {name}")
@@ -108,9 +121,22 @@ class TokenStore:
         self.sets[name] = TokenSet(load_file(file)["tokens"], json.loads(texts.read_text("utf-8")))
 
     @torch.inference_mode()
-    def _encode(self, pixels: Tensor) -> Tensor:
-        pixels = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
-        return self.tokenizer.vqvae.tokens(pixels).flatten(1).int()
+    def _encode(self, views: np.ndarray) -> Tensor:
+        """(pictures, views, side, side, 3) to (pictures, views, image tokens)."""
+        ids = self.tokenizer.vqvae.tokens(_pixels(views))
+        return ids.view(*views.shape[:2], -1).int()
+
+    @torch.inference_mode()
+    def _encode_painted(self, views: np.ndarray) -> Tensor:
+        """The shapes of the first view with the colours of the second: (pictures, 1, tokens)."""
+        ids = self.tokenizer.vqvae.tokens(_pixels(views[:, :1]), _pixels(views[:, 1:]))
+        return ids.flatten(1)[:, None].int()
+
+
+def _pixels(views: np.ndarray) -> Tensor:
+    """(pictures, views, side, side, 3) as one batch of pixels in 0..1."""
+    flat = torch.from_numpy(views).flatten(0, 1).permute(0, 3, 1, 2)
+    return (flat.float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _views(picture: np.ndarray, side: int, views: int, rng: random.Random) -> np.ndarray:

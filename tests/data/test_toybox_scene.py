@@ -1,6 +1,8 @@
 """Scenes: repeatable, natural, and true to their split."""
 
+import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,8 @@ from multimodal.data.toybox import (
     is_held_out,
     make_scene,
     place,
+    plain,
+    recoloured,
     relations,
     single_scene,
 )
@@ -129,3 +133,15 @@ def test_wrong_names_are_refused():
         single_scene("purple", "dragon", 0)
     with pytest.raises(ValueError, match="test"):
         make_scene(0, split="test")
+
+
+def test_a_repainted_scene_keeps_all_but_its_colours():
+    for seed in range(300):
+        scene = make_scene(seed, split="held-out" if seed % 2 else "train")
+        again, bare = recoloured(scene, random.Random(seed)), plain(scene)
+        for other in (again, bare):
+            assert not other.held_out and other.background == scene.background
+            assert [replace(t, colour="red") for t in other.things] == [
+                replace(t, colour="red") for t in scene.things
+            ]
+        assert len({(t.kind, t.colour) for t in bare.things}) == len({t.kind for t in bare.things})

@@ -8,14 +8,23 @@ import torch
 from PIL import Image
 
 from multimodal import checkpoint, dalle
+from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.transformer import DalleConfig
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
-from multimodal.data.toybox import draw, full_caption, make_scene
+from multimodal.data.toybox import (
+    draw,
+    full_caption,
+    make_scene,
+    on_grid,
+    plain,
+    small_scenes,
+)
 from multimodal.errors import UserError
 from multimodal.evaluation import dalle as evaluation
 from multimodal.training import dalle as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import RECIPES, read_recipe, recipes
+from multimodal.training.tokens import TokenStore
 
 RECIPE = """
 world = "{world}"
@@ -44,16 +53,20 @@ def few(monkeypatch):
     monkeypatch.setattr(training, "VAL", 6)
 
 
-@pytest.fixture
-def vqvae(tmp_path):
+def made_vqvae(folder, **values):
     torch.manual_seed(0)
     config = VqvaeConfig(
-        image_size=32, patch=4, widths=(8,), blocks=(0,), decoder_blocks=(0,), codes=20
+        image_size=32, patch=4, widths=(8,), blocks=(0,), decoder_blocks=(0,), **values
     )
     model = Vqvae(config).train()
     model(torch.rand(8, 3, 32, 32))
-    checkpoint.save(tmp_path / "vq", "vqvae", config, model.state_dict(), half=False)
-    return tmp_path / "vq"
+    checkpoint.save(folder, "vqvae", config, model.state_dict(), half=False)
+    return folder
+
+
+@pytest.fixture
+def vqvae(tmp_path):
+    return made_vqvae(tmp_path / "vq", codes=20)
 
 
 @pytest.fixture
@@ -150,6 +163,31 @@ def test_tokens_are_made_once(tmp_path, recipe):
         if p.note
     }
     assert not any("tokens of" in note for note in notes)
+
+
+def test_a_toybox_thing_has_the_same_shapes_in_every_colour(tmp_path):
+    tokenizer = ImageTokenizer.load(made_vqvae(tmp_path / "pairs", codes=10, colours=6))
+    store = TokenStore(tmp_path, tokenizer)
+    drain(store.toybox("train", 5, 0, looks=1, things=2))
+    found = store.sets["toybox-train"].tokens
+    scenes = [on_grid(scene, 8) for scene in small_scenes("train", 0, 5)]
+    plainly, painted = (
+        tokenizer.encode([draw(s, 32, 1) for s in views]).flatten(1)
+        for views in ([plain(s) for s in scenes], scenes)
+    )
+    assert found.shape == (5, 1, 64)
+    assert torch.equal(found[:, 0] // 6, (plainly // 6).int())
+    assert torch.equal(found[:, 0] % 6, (painted % 6).int())
+    assert not torch.equal(plainly, painted)
+
+
+def test_a_dalle_of_pairs_trains_and_draws(tmp_path, recipe):
+    made_vqvae(tmp_path / "vq", codes=10, colours=6)
+    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "run", cache=tmp_path))
+    model = dalle.load(tmp_path / "run" / "model")
+    assert (model.config.codes, model.config.colours) == (60, 6)
+    *_, last = model.generate("a red boat", 1)
+    assert last.done and int(last.ids.max()) < 60
 
 
 def test_the_objective_weighs_one_part_text_to_seven_parts_image():

@@ -72,6 +72,7 @@ HELD_OUT: tuple[tuple[str, str], ...] = (
 )
 _HELD_OUT = frozenset(HELD_OUT)
 SEEN = tuple((c, k) for c in COLOURS for k in KINDS if (c, k) not in _HELD_OUT)
+_FREE = {kind: [c for c, k in SEEN if k == kind] for kind in KINDS}
 
 #: Kinds that one expects in a place are drawn there more often; every kind may be anywhere.
 _AT_HOME = {
@@ -271,8 +272,13 @@ def on_grid(scene: Scene, cells: int) -> Scene:
 
 def recoloured(scene: Scene, rng: random.Random) -> Scene:
     """The scene with other colours, of combinations that training may show."""
-    free = {kind: [colour for colour, other in SEEN if other == kind] for kind in KINDS}
-    things = (replace(thing, colour=rng.choice(free[thing.kind])) for thing in scene.things)
+    things = (replace(thing, colour=rng.choice(_FREE[thing.kind])) for thing in scene.things)
+    return replace(scene, things=tuple(things))
+
+
+def plain(scene: Scene) -> Scene:
+    """The scene with all things of a kind in one colour, so that only shapes tell scenes apart."""
+    things = (replace(thing, colour=_FREE[thing.kind][0]) for thing in scene.things)
     return replace(scene, things=tuple(things))
 
 
