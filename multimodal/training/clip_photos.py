@@ -411,8 +411,7 @@ class PhotoTask:
         tower = self.model.encoder.text_tower
         for first in range(0, len(ids), size):
             tokens, mask = pad(ids[first : first + size])
-            with torch.autocast("cpu", torch.bfloat16):
-                yield mean_pool(tower(tokens, mask), mask).float().clone()
+            yield mean_pool(tower(tokens, mask), mask).float().clone()
 
     def _fill_bank(self) -> Iterator[Progress]:
         """Every name's first embedding."""

@@ -53,9 +53,8 @@ class Teacher:
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pooled features (batch, 1280) and class logits (batch, 1000) of pictures in 0..1."""
-        with torch.autocast("cpu", torch.bfloat16):
-            x = self.normalize(pixels).contiguous(memory_format=torch.channels_last)
-            pooled = self.network.features(x).float().mean((2, 3))
+        x = self.normalize(pixels).contiguous(memory_format=torch.channels_last)
+        pooled = self.network.features(x).float().mean((2, 3))
         return pooled, self.network.classifier(pooled)
 
 
