@@ -10,6 +10,7 @@ from torch import Tensor
 from multimodal.errors import UserError
 
 START = "[START]"
+SPACE = "\u2423"  # an open box
 LONGEST = 2000  # characters that are looked at: an endless paste must cost nothing
 
 
@@ -61,9 +62,12 @@ class CaptionTokenizer:
         return self._tokenizer.to_str()
 
     def pieces(self, caption: str) -> list[str]:
-        """The caption's pieces as they read, cut to what the model has places for."""
+        """The caption's pieces as they read, cut to what the model has places for.
+
+        A lone space is shown as a sign, part of a letter as the replacement character.
+        """
         encoding = self._tokenizer.encode(_clean(caption))
-        pieces = [self._tokenizer.decode([number]).strip() for number in encoding.ids]
+        pieces = [self._tokenizer.decode([number]).strip() or SPACE for number in encoding.ids]
         return pieces[: self.text_tokens]
 
     def ids(self, captions: Sequence[str]) -> list[list[int]]:

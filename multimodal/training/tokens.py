@@ -19,6 +19,7 @@ from multimodal.data import scene_captions
 from multimodal.data.photos import Photo
 from multimodal.data.toybox import (
     LANGUAGES,
+    Scene,
     captions,
     draw,
     full_caption,
@@ -33,7 +34,7 @@ from multimodal.training.vqvae import CROPPED, ROOM
 
 BATCH = 64
 MADE = 8  # made captions per picture and language, of which a step takes one
-SHORT = 3  # short captions of a toybox scene and language
+SHORT = 3  # more captions of a toybox scene and language
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class TokenStore:
         self, split: str, count: int, first: int, looks: int | None = None, things: int = 4
     ) -> Iterator[Progress]:
         """Draws scenes of at most so many things from seed `first` on, things on the grid of
-        tokens; `looks` as in `draw`.
+        tokens; `looks` as in `draw`. Their captions name all things: who asks for a boat wants
+        nothing else.
 
         Where tokens are pairs, the shapes are those of the plain scene, so that a thing has the
         same ones in every colour.
@@ -69,10 +71,7 @@ class TokenStore:
         scenes = [on_grid(scene, grid) for scene in small_scenes(split, first, count, things)]
 
         def written() -> list[dict[str, list[str]]]:
-            return [
-                {code: [full_caption(s, code), *captions(s, code, SHORT)] for code in LANGUAGES}
-                for s in scenes
-            ]
+            return [{code: _told(scene, code) for code in LANGUAGES} for scene in scenes]
 
         def pictures() -> Iterator[np.ndarray]:
             for scene in scenes:
@@ -137,6 +136,11 @@ def _pixels(views: np.ndarray) -> Tensor:
     """(pictures, views, side, side, 3) as one batch of pixels in 0..1."""
     flat = torch.from_numpy(views).flatten(0, 1).permute(0, 3, 1, 2)
     return (flat.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _told(scene: Scene, language: str) -> list[str]:
+    """The plainest caption of a drawn scene, then others."""
+    return [full_caption(scene, language), *captions(scene, language, SHORT, whole=True)]
 
 
 def _views(picture: np.ndarray, side: int, views: int, rng: random.Random) -> np.ndarray:

@@ -27,6 +27,11 @@ def test_both_languages_read_back_as_they_were(captions):
     assert "".join(captions.pieces("빨간 배")) == "빨간배"
 
 
+def test_a_piece_that_is_only_a_space_is_shown(captions):
+    assert captions.pieces("a zebra")[:2] == ["a", "\u2423"]
+    assert all(captions.pieces("a zebra \U0001f431"))
+
+
 @settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_gives_a_row_of_the_right_length(captions, text):

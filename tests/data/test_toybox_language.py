@@ -277,3 +277,14 @@ def test_an_unknown_word_is_named():
         parse("a red dragon")
     with pytest.raises(UserError, match="'fr'"):
         parse("a boat", "fr")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_whole_captions_leave_nothing_out(language):
+    scenes = [make_scene(seed) for seed in range(60)]
+    told = [captions(scene, language, 3, whole=True) for scene in scenes]
+    for scene, texts in zip(scenes, told, strict=True):
+        for text in texts:
+            assert sum(group.count for group in parse(text).groups) == len(scene.things)
+            assert shows(scene, text)
+    assert sum(len(texts) for texts in told) > 2 * len(scenes)

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from multimodal.clip.base import ClipModel
+from multimodal.retrieval import IndexProgress
 
 COLOURS = {
     "red": (255, 0, 0),
@@ -89,3 +90,19 @@ def many(tmp_path):
     for i in range(60):
         picture(list(COLOURS.values())[i % 5], seed=i).save(folder / f"{i:03}.jpg", quality=95)
     return folder
+
+
+@pytest.fixture(params=["folder", "memory"])
+def place(request, tmp_path):
+    """Where a gallery is kept; None is the memory."""
+    return tmp_path / "gallery" if request.param == "folder" else None
+
+
+@pytest.fixture
+def add():
+    """Puts photos into a gallery and gives the last progress."""
+
+    def add(gallery, sources, *args, **options) -> IndexProgress:
+        return list(gallery.add(sources, *args, **options))[-1]
+
+    return add

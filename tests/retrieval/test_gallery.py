@@ -1,7 +1,5 @@
 import io
 import json
-import threading
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,8 +8,7 @@ from PIL import Image
 
 from multimodal import clip
 from multimodal.errors import UserError
-from multimodal.images import ImageError
-from multimodal.retrieval import Gallery, GalleryError, IndexProgress
+from multimodal.retrieval import Gallery, GalleryError
 
 CAPTIONS = {
     "red.png": ["a red thing", "something red"],
@@ -20,20 +17,11 @@ CAPTIONS = {
 }
 
 
-def add(gallery, sources, *args, **options) -> IndexProgress:
-    return list(gallery.add(sources, *args, **options))[-1]
-
-
 def names(result) -> list[str]:
     return [hit.name for hit in result.hits]
 
 
-@pytest.fixture(params=["folder", "memory"])
-def place(request, tmp_path):
-    return tmp_path / "gallery" if request.param == "folder" else None
-
-
-def test_words_find_pictures(place, model, photos):
+def test_words_find_pictures(add, place, model, photos):
     gallery = Gallery.create(place, model)
     last = add(gallery, photos)
     assert (last.done, last.total, last.added, last.skipped, last.bad) == (5, 5, 5, 0, ())
@@ -46,7 +34,7 @@ def test_words_find_pictures(place, model, photos):
     assert names(gallery.search("white", top_k=1)) == ["sub/white.png"]
 
 
-def test_a_gallery_reopens_as_it_was(tmp_path, model, photos, monkeypatch):
+def test_a_gallery_reopens_as_it_was(add, tmp_path, model, photos, monkeypatch):
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, photos, CAPTIONS)
     before = gallery.search("red")
@@ -62,7 +50,7 @@ def test_a_gallery_reopens_as_it_was(tmp_path, model, photos, monkeypatch):
     assert body["model"] == "colours" and body["fingerprint"] == "colours-1"
 
 
-def test_opening_loads_no_model(tmp_path, model, photos, monkeypatch):
+def test_opening_loads_no_model(add, tmp_path, model, photos, monkeypatch):
     add(Gallery.create(tmp_path / "g", model), photos)
     asked = []
     monkeypatch.setattr(clip, "load", lambda name: asked.append(name) or model)
@@ -74,7 +62,7 @@ def test_opening_loads_no_model(tmp_path, model, photos, monkeypatch):
     assert asked == ["colours"]
 
 
-def test_items_know_their_picture(tmp_path, model):
+def test_items_know_their_picture(add, tmp_path, model):
     turned = picture_with_exif(size=(64, 40), orientation=6)
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, [("a/turned.jpg", turned)])
@@ -93,7 +81,7 @@ def picture_with_exif(size, orientation) -> bytes:
     return file.getvalue()
 
 
-def test_photos_and_gallery_can_be_moved_together(tmp_path, model, photos):
+def test_photos_and_gallery_can_be_moved_together(add, tmp_path, model, photos):
     add(Gallery.create(tmp_path / "g", model), photos)
     (tmp_path / "stick").mkdir()
     (tmp_path / "g").rename(tmp_path / "stick" / "g")
@@ -103,172 +91,10 @@ def test_photos_and_gallery_can_be_moved_together(tmp_path, model, photos):
     assert add(gallery, tmp_path / "stick" / "photos").skipped == 5
 
 
-# ------------------------------------------------------------------------------------ indexing
-
-
-def test_what_is_embedded_is_skipped(place, model, photos):
-    gallery = Gallery.create(place, model)
-    add(gallery, photos)
-    assert add(gallery, photos).skipped == 5 and len(gallery) == 5
-    assert model.seen == 5
-    red = photos / "red.png"
-    red.touch()  # another time, the same contents
-    assert add(gallery, photos).skipped == 5 and model.seen == 5
-
-
-def test_changed_moved_copied_and_deleted_files(tmp_path, model, photos):
-    gallery = Gallery.create(tmp_path / "g", model)
-    add(gallery, photos)
-    Image.new("RGB", (33, 20), "blue").save(photos / "red.png")  # changed
-    (photos / "green.png").rename(photos / "grass.png")  # moved
-    (photos / "copy.png").write_bytes((photos / "yellow.png").read_bytes())  # copied
-    (photos / "sub" / "white.png").unlink()
-    last = add(gallery, photos)
-    assert (last.added, last.skipped) == (3, 2) and model.seen == 6
-    for opened in (gallery, Gallery.open(tmp_path / "g", model)):
-        found = {opened.item(i).name for i in opened.ids}
-        assert found == {"red.png", "grass.png", "copy.png", "yellow.png", "blue.png"}
-        assert len(opened) == 5 == len(opened.search("red", top_k=99).hits)
-        assert names(opened.search("green", top_k=1)) == ["grass.png"]
-        assert opened.item(opened.search("green").hits[0].id).width == 40
-    assert add(gallery, photos).skipped == 5
-
-
-def test_bad_files_are_listed_and_the_rest_goes_on(place, model, photos):
-    (photos / "empty.jpg").write_bytes(b"")
-    (photos / "letter.jpg").write_text("Dear class")
-    whole = (photos / "red.png").read_bytes()
-    (photos / "torn.png").write_bytes(whole[: len(whole) // 2])
-    gallery = Gallery.create(place, model)
-    last = add(gallery, photos)
-    assert last.added == 5 == len(gallery) and last.done == 8
-    assert {name for name, _ in last.bad} == {"empty.jpg", "letter.jpg", "torn.png"}
-    assert all("'" + name + "'" in str(reason) for name, reason in last.bad)
-
-
-def test_uploads_survive_their_files(tmp_path, model):
-    upload = tmp_path / "upload.png"
-    Image.new("RGB", (20, 20), "red").save(upload)
-    gallery = Gallery.create(tmp_path / "g", model)
-    add(gallery, [upload], keep=True)
-    data = upload.read_bytes()
-    upload.unlink()
-    gallery = Gallery.open(tmp_path / "g", model)
-    assert gallery.picture(0).getpixel((3, 3)) == (255, 0, 0)
-    assert gallery.path(0).read_bytes() == data
-    assert add(gallery, [("again.png", data)]).skipped == 1
-
-
-def test_pictures_without_files(place, model):
-    gallery = Gallery.create(place, model)
-    red, blue = Image.new("RGB", (9, 9), "red"), np.full((9, 9, 3), (0, 0, 255), np.uint8)
-    last = add(gallery, [("scene 1", red), blue, ("scene 3", red)])
-    assert (last.added, last.skipped) == (2, 1)  # the same picture twice is one
-    assert [gallery.item(i).name for i in gallery.ids] == ["scene 1", "picture 2"]
-    assert gallery.picture(1).getpixel((0, 0)) == (0, 0, 255)
-    assert gallery.thumbnail(0, 4).size == (4, 4) and gallery.thumbnail(0, 4).size == (4, 4)
-
-
-def test_a_zip(place, model, photos, tmp_path):
-    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
-        for file in sorted(photos.rglob("*.png")):
-            archive.write(file, file.relative_to(photos).as_posix())
-        archive.writestr("bad.jpg", b"no picture")
-    gallery = Gallery.create(place, model)
-    last = add(gallery, tmp_path / "photos.zip")
-    assert (last.total, last.added, len(last.bad)) == (6, 5, 1)
-    assert names(gallery.search("white", top_k=1)) == ["sub/white.png"]
-    assert gallery.picture(gallery.search("red").hits[0].id).size == (40, 30)
-
-
-def test_errors_in_place_of_pictures_are_listed(model):
-    gallery = Gallery.create(None, model)
-    locked = ImageError("a.jpg is locked.")
-    last = add(gallery, [("a.jpg", locked), Image.new("RGB", (5, 5))])
-    assert last.bad == (("a.jpg", locked),) and last.added == 1
-
-
-def test_progress(model, many, tmp_path):
-    gallery = Gallery.create(tmp_path / "g", model)
-    reports = list(gallery.add(many))
-    done = [report.done for report in reports]
-    assert done == sorted(done) and done[-1] == 60 and all(r.total == 60 for r in reports)
-    assert len(reports) > 3 and reports[-1].rate > 0 and reports[-1].seconds > 0
-
-
-def test_closing_keeps_what_is_embedded_and_adding_goes_on(tmp_path, model, many):
-    gallery = Gallery.create(tmp_path / "g", model)
-    job = gallery.add(many)
-    first = next(job)
-    assert 0 < first.added < 60
-    job.close()
-    assert len(gallery) == first.added == len(Gallery.open(tmp_path / "g", model))
-    last = add(gallery, many)
-    assert last.skipped == first.added and last.added == 60 - first.added
-    assert len(Gallery.open(tmp_path / "g", model)) == 60
-
-
-def test_stopping(tmp_path, model, many):
-    gallery, stop = Gallery.create(tmp_path / "g", model), threading.Event()
-    reports = []
-    for report in gallery.add(iter(sorted(many.iterdir()) * 9), stop=stop):
-        reports.append(report)
-        stop.set()
-    assert reports[-1].note == "Stopped" and 0 < reports[-1].done < 540
-    assert len(Gallery.open(tmp_path / "g", model)) == len(gallery) == reports[-1].added
-
-
-def test_two_jobs_do_not_mix(tmp_path, model, many):
-    gallery = Gallery.create(tmp_path / "g", model)
-    job = gallery.add(many)
-    next(job)
-    with pytest.raises(GalleryError, match="being added to"):
-        next(gallery.add(many))
-    with pytest.raises(GalleryError, match="another program"):
-        next(Gallery.open(tmp_path / "g", model).add(many))
-    job.close()
-    assert add(gallery, many).done == 60
-
-
-def test_what_another_program_added_is_seen(tmp_path, model, photos, many):
-    first = Gallery.create(tmp_path / "g", model)
-    second = Gallery.open(tmp_path / "g", model)
-    add(first, photos)
-    assert add(second, photos).skipped == 5
-    add(second, many)
-    assert len(first) == 5 and len(second) == 65
-    assert add(first, many).skipped == 60 and len(first) == 65
-
-
-def test_a_model_that_fails_loses_nothing(tmp_path, model, many, monkeypatch):
-    gallery = Gallery.create(tmp_path / "g", model)
-    job = gallery.add(many)
-    done = next(job).added
-    monkeypatch.setattr(model, "encode_pixels", lambda pixels: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        list(job)
-    assert len(Gallery.open(tmp_path / "g", model)) >= done
-
-
-def test_the_gallery_inside_the_photos_is_not_indexed(model, photos):
-    gallery = Gallery.create(photos / "gallery", model)
-    add(gallery, [("upload.png", Image.new("RGB", (9, 9), "red"))])
-    gallery.thumbnail(0)
-    assert add(gallery, photos).total == 5
-
-
-def test_vectors_that_are_not_numbers_are_bad_files(model, photos, monkeypatch):
-    encode = model.encode_pixels
-    monkeypatch.setattr(model, "encode_pixels", lambda pixels: encode(pixels) * float("nan"))
-    gallery = Gallery.create(None, model)
-    last = add(gallery, photos)
-    assert len(last.bad) == 5 and len(gallery) == 0
-
-
 # ------------------------------------------------------------------------------------- refusing
 
 
-def test_another_model_is_refused_with_the_cure(tmp_path, model, photos):
+def test_another_model_is_refused_with_the_cure(add, tmp_path, model, photos):
     add(Gallery.create(tmp_path / "g", model), photos)
     retrained = type(model)("colours-2")
     with pytest.raises(GalleryError, match="another version of it.*index the photos again"):
@@ -305,14 +131,14 @@ def test_no_gallery_there(tmp_path, model, photos):
         ({"image": b"nonsense"}, "not a picture"),
     ],
 )
-def test_bad_queries(model, photos, query, said):
+def test_bad_queries(add, model, photos, query, said):
     gallery = Gallery.create(None, model)
     add(gallery, photos)
     with pytest.raises(UserError, match=said):
         gallery.search(**query)
 
 
-def test_an_empty_gallery(place, model):
+def test_an_empty_gallery(add, place, model):
     gallery = Gallery.create(place, model)
     assert len(gallery) == 0 and gallery.ids == [] and gallery.captions == 0
     result = gallery.search("red", hide_duplicates=True)
@@ -326,7 +152,7 @@ def test_an_empty_gallery(place, model):
         assert len(Gallery.open(place, model)) == 0
 
 
-def test_a_picture_that_is_gone(model, photos, tmp_path):
+def test_a_picture_that_is_gone(add, model, photos, tmp_path):
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, photos)
     hit = gallery.search("red").hits[0]
@@ -338,7 +164,7 @@ def test_a_picture_that_is_gone(model, photos, tmp_path):
 # ------------------------------------------------------------------------------------ searching
 
 
-def test_exact_search_is_brute_force(model, many, tmp_path):
+def test_exact_search_is_brute_force(add, model, many, tmp_path):
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, many)
     result = gallery.search("yellow", top_k=20)
@@ -350,7 +176,7 @@ def test_exact_search_is_brute_force(model, many, tmp_path):
     assert len(gallery.search("yellow", top_k=10**9).hits) == 60
 
 
-def test_photo_to_photo_and_from_a_hit(model, photos):
+def test_photo_to_photo_and_from_a_hit(add, model, photos):
     gallery = Gallery.create(None, model)
     add(gallery, photos)
     red = Image.new("RGB", (300, 200), (250, 0, 0))
@@ -360,7 +186,7 @@ def test_photo_to_photo_and_from_a_hit(model, photos):
     assert again.hits[0].id == hit.id and again.hits[0].score == pytest.approx(1)
 
 
-def test_arithmetic(model, photos):
+def test_arithmetic(add, model, photos):
     gallery = Gallery.create(None, model)
     add(gallery, photos)
     plain = gallery.search("red")
@@ -382,7 +208,7 @@ def test_arithmetic(model, photos):
     assert names(toward) == ["red.png"]
 
 
-def test_near_duplicates_are_hidden_behind_the_best(model):
+def test_near_duplicates_are_hidden_behind_the_best(add, model):
     gallery = Gallery.create(None, model)
     near = [(f"red {i}", Image.new("RGB", (8, 8), (255 - 5 * i, 0, 0))) for i in range(4)]
     add(gallery, [*near, ("green", Image.new("RGB", (8, 8), (0, 255, 0)))])
@@ -395,7 +221,7 @@ def test_near_duplicates_are_hidden_behind_the_best(model):
     assert len(all_apart.hits) == 5
 
 
-def test_hiding_looks_further_where_many_are_alike(model):
+def test_hiding_looks_further_where_many_are_alike(add, model):
     gallery = Gallery.create(None, model)
     alike = [(f"{i}", Image.new("RGB", (8, 8), (255, i % 10, i // 10))) for i in range(100)]
     others = [(c, Image.new("RGB", (8, 8), c)) for c in ("blue", "green")]
@@ -404,7 +230,7 @@ def test_hiding_looks_further_where_many_are_alike(model):
     assert len(result.hits) == 3 and {hit.name for hit in result.hits[1:]} == {"blue", "green"}
 
 
-def test_timings_add_up(model, photos):
+def test_timings_add_up(add, model, photos):
     gallery = Gallery.create(None, model)
     add(gallery, photos)
     timings = gallery.search("red", image=Image.new("RGB", (9, 9)), hide_duplicates=True).timings
@@ -421,7 +247,7 @@ def test_timings_add_up(model, photos):
     assert sum(timings.values()) - timings["total"] <= timings["total"]
 
 
-def test_words_are_embedded_once(model, photos, monkeypatch):
+def test_words_are_embedded_once(add, model, photos, monkeypatch):
     gallery = Gallery.create(None, model)
     add(gallery, photos)
     asked, encode = [], model.encode_texts
@@ -431,7 +257,7 @@ def test_words_are_embedded_once(model, photos, monkeypatch):
     assert asked == ["a red boat", "people"]
 
 
-def test_searching_from_many_threads_while_adding(tmp_path, model, many, photos):
+def test_searching_from_many_threads_while_adding(add, tmp_path, model, many, photos):
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, photos)
     queries = ["red", "green", "blue", "yellow"] * 30
@@ -453,7 +279,7 @@ def test_searching_from_many_threads_while_adding(tmp_path, model, many, photos)
 # ------------------------------------------------------------------------------------- captions
 
 
-def test_photo_to_captions(place, model, photos):
+def test_photo_to_captions(add, place, model, photos):
     gallery = Gallery.create(place, model)
     add(gallery, photos, CAPTIONS)
     if place:
@@ -467,7 +293,7 @@ def test_photo_to_captions(place, model, photos):
     assert gallery.search("red").hits[0].caption == "a red thing"
 
 
-def test_captions_can_be_added_later(tmp_path, model, photos):
+def test_captions_can_be_added_later(add, tmp_path, model, photos):
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, photos)
     assert gallery.captions == 0
@@ -480,7 +306,7 @@ def test_captions_can_be_added_later(tmp_path, model, photos):
     assert add(gallery, photos).skipped == 5 and gallery.captions == 4
 
 
-def test_the_matrix_of_photos_and_captions(model, photos):
+def test_the_matrix_of_photos_and_captions(add, model, photos):
     gallery = Gallery.create(None, model)
     add(gallery, photos, CAPTIONS)
     ids = [i for i in gallery.ids if gallery.item(i).captions]
@@ -493,7 +319,7 @@ def test_the_matrix_of_photos_and_captions(model, photos):
         gallery.similarity([])
 
 
-def test_the_report(tmp_path, model, photos):
+def test_the_report(add, tmp_path, model, photos):
     gallery = Gallery.create(tmp_path / "g", model)
     add(gallery, photos)
     add(gallery, photos, CAPTIONS)  # leaves removed rows behind

@@ -43,13 +43,14 @@ class _Plain(Style):
         return 0.0
 
 
-def captions(scene: Scene, language: str, n: int = 5) -> list[str]:
+def captions(scene: Scene, language: str, n: int = 5, whole: bool = False) -> list[str]:
     """Different true captions of a scene, short and long.
 
     Args:
         scene: What they tell of.
         language: ``"en"`` or ``"ko"``.
         n: How many at most.
+        whole: Only those that name all its things.
 
     Returns:
         Captions without repetition; the same ones every time.
@@ -60,6 +61,8 @@ def captions(scene: Scene, language: str, n: int = 5) -> list[str]:
         if len(found) == n:
             break
         facts = _some_facts(scene, rng)
+        if whole and sum(group.count for group in facts.groups) < len(scene.things):
+            continue
         found.setdefault(render(facts, language, Style(rng.getrandbits(32))))
     return list(found)
 
