@@ -42,22 +42,17 @@ class Train:
 
     def run(self) -> int:
         """Trains, with a progress bar."""
-        from importlib import import_module
+        from multimodal.training.recipe import read_recipe
+        from multimodal.training.run import Inputs, train
 
-        from multimodal.training.recipe import MODULES, read_recipe
-
-        recipe = read_recipe(self.family, self.recipe)
-        family = import_module(f"multimodal.training.{MODULES[self.family]}")
-        show(
-            family.train(
-                recipe,
-                self.data,
-                self.out or Path("runs") / f"{self.family}-{Path(self.recipe).stem}",
-                resume=self.resume,
-                init=self.init,
-                image_start=self.image_start,
-                text_start=self.text_start,
-                cache=self.cache,
-            )
+        inputs = Inputs(
+            self.out or Path("runs") / f"{self.family}-{Path(self.recipe).stem}",
+            self.data,
+            self.resume,
+            self.init,
+            self.image_start,
+            self.text_start,
+            self.cache,
         )
+        show(train(self.family, read_recipe(self.family, self.recipe), inputs))
         return 0

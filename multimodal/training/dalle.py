@@ -20,9 +20,8 @@ from multimodal.dalle.transformer import Dalle, DalleConfig
 from multimodal.data.photos import DataError
 from multimodal.data.sets import load_sets
 from multimodal.progress import Progress
-from multimodal.training import loop
-from multimodal.training.loop import LoopSettings, TrainingError
-from multimodal.training.recipe import need_data
+from multimodal.training.loop import TrainingError
+from multimodal.training.run import Inputs
 from multimodal.training.tokens import TokenSet, TokenStore
 
 VAL = 384  # pictures of each set that validation looks at
@@ -237,44 +236,17 @@ class DalleTask:
         )
 
 
-def train(
-    recipe: dict,
-    data: Path | None = None,
-    out: Path | None = None,
-    *,
-    resume: bool = False,
-    init: str = "",
-    image_start: Path | None = None,
-    text_start: Path | None = None,
-    cache: Path | None = None,
-) -> Iterator[Progress]:
-    """Trains a DALL-E by a recipe; the arguments are those of every family.
-
-    Args:
-        recipe: Tables of a recipe: `world`, `task`, `model`, `loop`.
-        data: Folder of the data sets or of `name.jpg` + `name.txt` pairs; the toybox needs none.
-        out: Working folder; the model ends in its `model/`.
-        resume: Go on after a stop or a kill.
-        init: Checkpoint to go on from.
-        image_start: Not used.
-        text_start: Not used: it learns its words from nothing.
-        cache: Where photos and tokens are kept; None: beside `out`.
-
-    Yields:
-        Progress of preparation and of every step.
+def task(recipe: dict, inputs: Inputs, seed: int) -> DalleTask:
+    """What a DALL-E learns; arguments as in `run.train`.
 
     Raises:
         UserError: if the recipe, the data or the VQ-VAE is missing.
     """
-    settings = LoopSettings(**recipe.get("loop", {}))
-    out = Path(out or "runs/dalle")
-    task = DalleTask(
+    return DalleTask(
         DalleSettings(**recipe.get("task", {})),
         DalleConfig.from_dict(recipe.get("model", {})),
-        settings.seed,
-        data=need_data(data) if recipe["world"] == "photos" else None,
-        cache=cache or out.parent / "cache",
-        init=init,
+        seed,
+        data=inputs.photos if recipe["world"] == "photos" else None,
+        cache=inputs.kept,
+        init=inputs.init,
     )
-    yield from task.prepare()
-    yield from loop.run(task, settings, out, resume=resume)

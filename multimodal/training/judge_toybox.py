@@ -31,8 +31,8 @@ from multimodal.data.toybox import (
 )
 from multimodal.evaluation.judge import STRIDE, Judge, JudgeConfig, JudgeNetwork, judge_accuracy
 from multimodal.progress import Progress
-from multimodal.training import loop
-from multimodal.training.loop import LoopSettings, TrainingError
+from multimodal.training.loop import TrainingError
+from multimodal.training.run import Inputs
 
 SPREAD = 0.7  # of a thing's heat around its middle, in cells
 WEIGHTS = {"heat": 1.0, "colour": 1.0, "size": 0.5, "offset": 1.0, "background": 0.5}
@@ -60,40 +60,14 @@ class JudgeSettings:
             raise TrainingError("degraded must be from 0 to 1.")
 
 
-def train(
-    recipe: dict,
-    data: Path | None = None,
-    out: Path | None = None,
-    *,
-    resume: bool = False,
-    init: str = "",
-    image_start: Path | None = None,
-    text_start: Path | None = None,
-    cache: Path | None = None,
-) -> Iterator[Progress]:
-    """Trains a judge; the arguments are those of every family.
-
-    Args:
-        recipe: Tables of a recipe: `task`, `model`, `loop`.
-        data: Not used: it draws its own pictures.
-        out: Working folder; the model ends in its `model/`.
-        resume: Go on after a stop or a kill.
-        init: Not used, as all that follow: it learns from nothing.
-        image_start: Not used.
-        text_start: Not used.
-        cache: Not used.
-
-    Yields:
-        Progress of drawing and of every step.
+def task(recipe: dict, inputs: Inputs, seed: int) -> "JudgeTask":
+    """What a judge learns; arguments as in `run.train`. It draws its own pictures.
 
     Raises:
-        UserError: if a value of the recipe is wrong or the folder cannot be used.
+        UserError: if a value of the recipe is wrong.
     """
-    settings = LoopSettings(**recipe.get("loop", {}))
     config = JudgeConfig.from_dict(recipe.get("model", {}))
-    task = JudgeTask(JudgeSettings(**recipe.get("task", {})), config, settings.seed)
-    yield from task.prepare()
-    yield from loop.run(task, settings, Path(out or "runs/judge"), resume=resume)
+    return JudgeTask(JudgeSettings(**recipe.get("task", {})), config, seed)
 
 
 class JudgeTask:

@@ -28,7 +28,7 @@ from multimodal.text.tokenizer import MASK, TextTokenizer, pad
 from multimodal.training.masking import add_captions
 from multimodal.training.question_pools import QuestionPools
 from multimodal.training.region_cache import RegionCache
-from multimodal.training.vilbert import VilbertObjective, as_answerer, save_vilbert
+from multimodal.training.vilbert_objective import VilbertObjective, as_answerer, save_vilbert
 from multimodal.vilbert.answering import VisualQuestionAnswerer
 from multimodal.vilbert.config import VilbertConfig
 from multimodal.vilbert.model import Vilbert

@@ -34,7 +34,7 @@ from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
 from multimodal.training.clip_toybox import shift
 from multimodal.training.loop import TrainingError
 from multimodal.training.masking import add_captions
-from multimodal.training.vilbert import VilbertObjective, as_answerer, save_vilbert
+from multimodal.training.vilbert_objective import VilbertObjective, as_answerer, save_vilbert
 from multimodal.vilbert.answering import VisualQuestionAnswerer
 from multimodal.vilbert.config import VilbertConfig
 from multimodal.vilbert.model import Vilbert

@@ -22,11 +22,8 @@ from multimodal.data.photos import DataError
 from multimodal.data.sets import load_sets
 from multimodal.data.toybox import Scene, draw, make_scene, on_grid, recoloured
 from multimodal.progress import Progress
-from multimodal.training import loop
-from multimodal.training.loop import LoopSettings
 from multimodal.training.pixels import PixelCache
-from multimodal.training.recipe import image_start as find_image_start
-from multimodal.training.recipe import need_data
+from multimodal.training.run import Inputs
 from multimodal.training.teacher import read_image_start
 
 # sets of large photos are kept a little larger than they are learned, to cut squares out of them
@@ -258,46 +255,18 @@ def _boxes(scene: Scene, side: int) -> np.ndarray:
     return inside
 
 
-def train(
-    recipe: dict,
-    data: Path | None = None,
-    out: Path | None = None,
-    *,
-    resume: bool = False,
-    init: str = "",
-    image_start: Path | None = None,
-    text_start: Path | None = None,
-    cache: Path | None = None,
-) -> Iterator[Progress]:
-    """Trains a VQ-VAE by a recipe; the arguments are those of every family.
-
-    Args:
-        recipe: Tables of a recipe: `world`, `task`, `model`, `loop`.
-        data: Folder of the data sets; the toybox needs none.
-        out: Working folder; the model ends in its `model/`.
-        resume: Go on after a stop or a kill.
-        init: Checkpoint to go on from.
-        image_start: MobileNetV2's weights for the feature loss.
-        text_start: Not used: a VQ-VAE reads no words.
-        cache: Where decoded photos are kept; None: beside `out`.
-
-    Yields:
-        Progress of preparation and of every step.
+def task(recipe: dict, inputs: Inputs, seed: int) -> VqvaeTask:
+    """What a VQ-VAE learns; arguments as in `run.train`.
 
     Raises:
         UserError: if the recipe, the data or a start is missing.
     """
-    settings = LoopSettings(**recipe.get("loop", {}))
-    out = Path(out or "runs/vqvae")
-    photos = recipe["world"] == "photos"
-    task = VqvaeTask(
+    return VqvaeTask(
         VqvaeSettings(**recipe.get("task", {})),
         VqvaeConfig.from_dict(recipe.get("model", {})),
-        settings.seed,
-        data=need_data(data) if photos else None,
-        cache=cache or out.parent / "cache",
-        image_start=find_image_start(image_start, data or Path()),
-        init=init,
+        seed,
+        data=inputs.photos if recipe["world"] == "photos" else None,
+        cache=inputs.kept,
+        image_start=inputs.pixel_start,
+        init=inputs.init,
     )
-    yield from task.prepare()
-    yield from loop.run(task, settings, out, resume=resume)

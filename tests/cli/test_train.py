@@ -1,6 +1,5 @@
 """The command `train`."""
 
-import importlib
 import tomllib
 from pathlib import Path
 
@@ -8,31 +7,23 @@ import pytest
 
 from multimodal import cli
 from multimodal.progress import Progress
+from multimodal.training import run
 from multimodal.training.recipe import RECIPES, read_recipe
 
 
 def test_train_hands_everything_over_and_shows_progress(monkeypatch, capsys):
-    training = importlib.import_module("multimodal.training.clip")
-    given = {}
+    given = []
 
-    def train(recipe, data, out, **options):
-        given.update(recipe=recipe, data=data, out=out, **options)
+    def train(*all_of_it):
+        given.extend(all_of_it)
         yield Progress(1, 2, "loss 4.0", 1.0)
         yield Progress(2, 2, "loss 3.5", 1.0)
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(run, "train", train)
     words = ["train", "clip", "--recipe", "toybox", "--data", "d", "--out", "o", "--resume"]
     assert cli.main([*words, "--text-start", "t"]) == 0
-    assert given == {
-        "recipe": read_recipe("clip", "toybox"),
-        "data": Path("d"),
-        "out": Path("o"),
-        "resume": True,
-        "init": "",
-        "image_start": None,
-        "text_start": Path("t"),
-        "cache": None,
-    }
+    inputs = run.Inputs(Path("o"), Path("d"), resume=True, text_start=Path("t"))
+    assert given == ["clip", read_recipe("clip", "toybox"), inputs]
     assert "loss 3.5" in capsys.readouterr().err
 
 

@@ -24,6 +24,7 @@ from multimodal.evaluation import dalle as evaluation
 from multimodal.training import dalle as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import RECIPES, read_recipe, recipes
+from multimodal.training.run import Inputs, train
 from multimodal.training.tokens import TokenStore
 
 RECIPE = """
@@ -87,7 +88,7 @@ def curve(out):
 
 def test_the_toybox_recipe_leaves_a_model_that_draws(tmp_path, recipe):
     recipe.write_text(recipe.read_text().replace("steps = 6", "steps = 60"))
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "out"))
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "out")))
     log = curve(tmp_path / "out")
     assert log[-1]["image"] < log[0]["image"] - 0.1
     assert {"val_toybox", "val_toybox_wrong", "val_toybox_unigram"} <= set(log[-1])
@@ -97,13 +98,15 @@ def test_the_toybox_recipe_leaves_a_model_that_draws(tmp_path, recipe):
 
 
 def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path, recipe):
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "whole"))
-    running = training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "killed")
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "whole")))
+    running = train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "killed"))
     for progress in running:
         if progress.done == 3 and progress.total == 6:
             break
     running.close()
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "killed", resume=True))
+    drain(
+        train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "killed", resume=True))
+    )
     whole, killed = (curve(tmp_path / name) for name in ("whole", "killed"))
     assert [line["step"] for line in killed] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(whole, killed, strict=True):
@@ -118,21 +121,23 @@ def test_it_trains_on_a_folder_of_pairs(tmp_path, vqvae):
         (data / f"{i}.txt").write_text("a red boat\n빨간 배\n")
     recipe = tmp_path / "pairs.toml"
     recipe.write_text(RECIPE.format(world="photos", vqvae=vqvae, name="folder"))
-    drain(training.train(read_recipe("dalle", str(recipe)), data, tmp_path / "out"))
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "out", data)))
     assert len(curve(tmp_path / "out")) == 6
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"name\.jpg"):
         drain(
-            training.train(
-                read_recipe("dalle", str(recipe)), tmp_path / "empty", tmp_path / "other"
+            train(
+                "dalle",
+                read_recipe("dalle", str(recipe)),
+                Inputs(tmp_path / "other", tmp_path / "empty"),
             )
         )
 
 
 def test_it_goes_on_from_a_checkpoint_but_not_of_other_tokens(tmp_path, recipe, vqvae):
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "out"))
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "out")))
     first = str(tmp_path / "out" / "model")
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "more", init=first))
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "more", init=first)))
     assert curve(tmp_path / "more")[0]["image"] < curve(tmp_path / "out")[0]["image"]
 
 
@@ -156,10 +161,10 @@ def test_a_step_reads_captions_and_leaves_some_out(tmp_path, recipe):
 
 
 def test_tokens_are_made_once(tmp_path, recipe):
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "out"))
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "out")))
     notes = {
         p.note
-        for p in training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "again")
+        for p in train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "again"))
         if p.note
     }
     assert not any("tokens of" in note for note in notes)
@@ -183,7 +188,9 @@ def test_a_toybox_thing_has_the_same_shapes_in_every_colour(tmp_path):
 
 def test_a_dalle_of_pairs_trains_and_draws(tmp_path, recipe):
     made_vqvae(tmp_path / "vq", codes=10, colours=6)
-    drain(training.train(read_recipe("dalle", str(recipe)), out=tmp_path / "run", cache=tmp_path))
+    drain(
+        train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "run", cache=tmp_path))
+    )
     model = dalle.load(tmp_path / "run" / "model")
     assert (model.config.codes, model.config.colours) == (60, 6)
     *_, last = model.generate("a red boat", 1)
@@ -228,7 +235,7 @@ def test_the_lectures_experiment_runs_a_few_steps(tmp_path):
     text = _set(text, steps=2, warmup=1, accumulate=1, views=1).replace("coco = ", "folder = ")
     recipe = tmp_path / "few.toml"
     recipe.write_text(_set(text, batch="{ folder = 1 }"))
-    drain(training.train(read_recipe("dalle", str(recipe)), data, tmp_path / "out"))
+    drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "out", data)))
     log = curve(tmp_path / "out")
     assert len(log) == 2 and log[1]["image"] < log[0]["image"]
 

@@ -19,10 +19,10 @@ from multimodal.training.judge_toybox import (
     heat_loss,
     move,
     targets,
-    train,
     training_scene,
 )
 from multimodal.training.loop import TrainingError
+from multimodal.training.run import Inputs, train
 
 
 def pixels_of(*pictures: Image.Image) -> torch.Tensor:
@@ -137,7 +137,7 @@ def test_a_handful_of_scenes_is_learned_by_heart(tmp_path, monkeypatch):
         "model": {"width": 8, "side": 64},
         "loop": {"steps": 100, "learning_rate": 8e-3, "warmup": 10, "ema": 0.9},
     }
-    steps = list(train(recipe, out=tmp_path))
+    steps = list(train("judge", recipe, Inputs(tmp_path)))
     assert steps[-1].done == steps[-1].total == 100
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert log[-1]["loss"] < 0.15 * log[0]["loss"]

@@ -9,12 +9,13 @@ from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2
 
 from multimodal import checkpoint, clip
+from multimodal.clip.model import ClipConfig
 from multimodal.data.toybox import draw, make_scene
 from multimodal.errors import UserError
 from multimodal.text.tokenizer import train_wordpiece
-from multimodal.training import clip as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import read_recipe, recipes
+from multimodal.training.run import Inputs, train
 
 TOYBOX = """
 world = "toybox"
@@ -71,7 +72,7 @@ def curve(out):
 def test_the_toybox_recipe_learns_and_leaves_a_model(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX)
-    drain(training.train(read_recipe("clip", str(recipe)), out=tmp_path / "out"))
+    drain(train("clip", read_recipe("clip", str(recipe)), Inputs(tmp_path / "out")))
     log = curve(tmp_path / "out")
     assert len(log) == 30 and log[-1]["loss"] < 0.8 * log[0]["loss"]
     assert {"val_zero_shot", "val_t2i_r1", "val_held_out", "val_korean_t2i_r1"} <= set(log[-1])
@@ -85,13 +86,13 @@ def test_a_killed_training_goes_on_with_the_same_words(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX.replace("steps = 30", "steps = 4\nsave_every = 0"))
     out, values = tmp_path / "out", read_recipe("clip", str(recipe))
-    running = training.train(values, out=out)
+    running = train("clip", values, Inputs(out))
     for progress in running:
         if progress.total == 4 and progress.done == 2:
             break
     running.close()
     pieces = (out / "model" / "tokenizer.json").read_text("utf-8")
-    drain(training.train(values, out=out, resume=True))
+    drain(train("clip", values, Inputs(out, resume=True)))
     assert (out / "model" / "tokenizer.json").read_text("utf-8") == pieces
     assert [line["step"] for line in curve(out)] == [1, 2, 3, 4]
 
@@ -117,14 +118,16 @@ def test_the_photo_recipe_trains_on_a_folder_of_pairs(tmp_path, starts):
     Image.new("RGB", (9, 9)).save(data / "alone.jpg")
     recipe = tmp_path / "pairs.toml"
     recipe.write_text(PHOTOS)
-    drain(training.train(read_recipe("clip", str(recipe)), data, tmp_path / "out", **starts))
+    drain(train("clip", read_recipe("clip", str(recipe)), Inputs(tmp_path / "out", data, **starts)))
     log = curve(tmp_path / "out")
     assert len(log) == 2 and {"captions", "imagenet", "everyday", "translation"} <= set(log[0])
     model = clip.load(str(tmp_path / "out" / "model"))
     assert model.encode_texts(["a red boat", "빨간 배"]).shape == (2, 32)
     frozen = PHOTOS.replace("starts = false", "frozen = true\nstarts = false")
     recipe.write_text(frozen)
-    drain(training.train(read_recipe("clip", str(recipe)), data, tmp_path / "heads", **starts))
+    drain(
+        train("clip", read_recipe("clip", str(recipe)), Inputs(tmp_path / "heads", data, **starts))
+    )
     assert len(curve(tmp_path / "heads")) == 2
 
 
@@ -136,13 +139,15 @@ def test_the_korean_recipe_moves_korean_rows_and_nothing_else(tmp_path, starts):
         (data / f"{i}.txt").write_text("a red boat\n")
     recipe = tmp_path / "photos.toml"
     recipe.write_text(PHOTOS)
-    drain(training.train(read_recipe("clip", str(recipe)), data, tmp_path / "out", **starts))
+    drain(train("clip", read_recipe("clip", str(recipe)), Inputs(tmp_path / "out", data, **starts)))
     scales = "scales = { heads = 0, words = 1.0 }\nconcepts = 8"
     recipe.write_text(PHOTOS.replace("concepts = 8", scales))
     first = str(tmp_path / "out" / "model")
     drain(
-        training.train(
-            read_recipe("clip", str(recipe)), data, tmp_path / "ko", init=first, **starts
+        train(
+            "clip",
+            read_recipe("clip", str(recipe)),
+            Inputs(tmp_path / "ko", data, init=first, **starts),
         )
     )
     before, after = (checkpoint.load(tmp_path / name / "model") for name in ("out", "ko"))
@@ -159,8 +164,10 @@ def test_a_folder_without_any_captions_says_what_was_looked_for(tmp_path, starts
     (tmp_path / "data").mkdir()
     with pytest.raises(UserError) as caught:
         drain(
-            training.train(
-                read_recipe("clip", str(recipe)), tmp_path / "data", tmp_path / "out", **starts
+            train(
+                "clip",
+                read_recipe("clip", str(recipe)),
+                Inputs(tmp_path / "out", tmp_path / "data", **starts),
             )
         )
     assert "captions" in str(caught.value) and "name.jpg" in str(caught.value)
@@ -170,5 +177,5 @@ def test_every_recipe_can_be_read():
     for name in recipes("clip"):
         values = read_recipe("clip", name)
         LoopSettings(**values["loop"])
-        training.ClipConfig.from_dict(values["model"])
+        ClipConfig.from_dict(values["model"])
     assert {"toybox", "photos-heads", "photos-cpu", "photos-gpu"} <= set(recipes("clip"))

@@ -15,10 +15,11 @@ from multimodal.data.toybox import draw, make_scene
 from multimodal.errors import UserError
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import MASK, TextTokenizer, train_wordpiece
-from multimodal.training import vilbert as training
+from multimodal.training import vilbert_objective as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.masking import IGNORED, add_captions, hide_regions, hide_words
 from multimodal.training.recipe import RECIPES
+from multimodal.training.run import Inputs, train
 from multimodal.training.vilbert_photos import PhotoSettings, english_part
 from multimodal.training.vilbert_toybox import CONCEPTS, ToyboxSettings, concept_shares
 from multimodal.vilbert.config import VilbertConfig, VisionConfig
@@ -267,13 +268,13 @@ def test_what_a_region_of_a_scene_shows():
 
 def test_the_toybox_recipe_learns_resumes_and_leaves_a_model(tmp_path):
     recipe = {**TOYBOX, "loop": {**TOYBOX["loop"], "save_every": 0.0}}
-    for progress in training.train(recipe, out=tmp_path / "whole"):
+    for progress in train("vilbert", recipe, Inputs(tmp_path / "whole")):
         if progress.done == 3 and "loss" in progress.note:  # what a kill here would leave
             shutil.copytree(tmp_path / "whole", tmp_path / "stopped")
     log = curve(tmp_path / "whole")
     assert len(log) == 6 and log[-1]["loss"] < log[0]["loss"]
     assert {"val_accuracy", "val_question_only", "val_held_out", "val_worst_type"} <= set(log[-1])
-    drain(training.train(recipe, out=tmp_path / "stopped", resume=True))
+    drain(train("vilbert", recipe, Inputs(tmp_path / "stopped", resume=True)))
     again = [row["loss"] for row in curve(tmp_path / "stopped")]
     assert again == pytest.approx([row["loss"] for row in log], abs=1e-4)
     model = vilbert.load(str(tmp_path / "stopped" / "model"))
@@ -345,7 +346,7 @@ def photo_recipe(start, **task):
 
 
 def test_the_photo_recipes_pretrain_and_fine_tune(tmp_path, start, data):
-    drain(training.train(photo_recipe(start), data, tmp_path / "first"))
+    drain(train("vilbert", photo_recipe(start), Inputs(tmp_path / "first", data)))
     log = curve(tmp_path / "first")
     assert {"words", "regions", "alignment"} <= set(log[0]) and "answers" not in log[0]
     assert 0 <= log[-1]["val_aligned"] <= 100
@@ -356,7 +357,13 @@ def test_the_photo_recipes_pretrain_and_fine_tune(tmp_path, start, data):
 
     questions = {"human": 4, "objects": 2, "captions": 2}
     recipe = photo_recipe(start, questions=questions, answers=2)
-    drain(training.train(recipe, data, tmp_path / "second", init=str(tmp_path / "first" / "model")))
+    drain(
+        train(
+            "vilbert",
+            recipe,
+            Inputs(tmp_path / "second", data, init=str(tmp_path / "first" / "model")),
+        )
+    )
     log = curve(tmp_path / "second")
     assert {"answers", "words"} <= set(log[0]) and {"val_soft", "val_all"} <= set(log[-1])
     model = vilbert.load(str(tmp_path / "second" / "model"))
@@ -366,14 +373,24 @@ def test_the_photo_recipes_pretrain_and_fine_tune(tmp_path, start, data):
 
 def test_what_is_wrong_with_data_or_recipe_is_said(tmp_path, start, data):
     with pytest.raises(UserError, match="--data"):
-        drain(training.train(photo_recipe(start)))
+        drain(train("vilbert", photo_recipe(start), Inputs(tmp_path / "out")))
     with pytest.raises(UserError, match="questions names 'web'"):
-        drain(training.train(photo_recipe(start, questions={"web": 1}), data, tmp_path / "out"))
+        drain(
+            train(
+                "vilbert", photo_recipe(start, questions={"web": 1}), Inputs(tmp_path / "out", data)
+            )
+        )
     with pytest.raises(UserError, match="no question of the source 'text'"):
-        drain(training.train(photo_recipe(start, questions={"text": 1}), data, tmp_path / "out"))
+        drain(
+            train(
+                "vilbert",
+                photo_recipe(start, questions={"text": 1}),
+                Inputs(tmp_path / "out", data),
+            )
+        )
     with pytest.raises(UserError, match="Too few scenes"):
         few = {**TOYBOX, "task": {**TOYBOX["task"], "scenes": 10, "batch": 64}}
-        drain(training.train(few, out=tmp_path / "out"))
+        drain(train("vilbert", few, Inputs(tmp_path / "out")))
 
 
 def test_korean_pieces_go_and_english_rows_stay(start):

@@ -16,6 +16,7 @@ from multimodal.errors import UserError
 from multimodal.training import vqvae as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import read_recipe, recipes
+from multimodal.training.run import Inputs, train
 
 MODEL = """
 [model]
@@ -55,7 +56,7 @@ def curve(out):
 def test_the_toybox_recipe_leaves_a_model_that_reconstructs(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX.replace("steps = 6", "steps = 60"))
-    drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "out"))
+    drain(train("vqvae", read_recipe("vqvae", str(recipe)), Inputs(tmp_path / "out")))
     log = curve(tmp_path / "out")
     assert log[-1]["mse"] < 0.7 * log[0]["mse"]
     assert {"val_psnr", "val_codes_used", "val_perplexity"} <= set(log[-1])
@@ -67,13 +68,15 @@ def test_the_toybox_recipe_leaves_a_model_that_reconstructs(tmp_path):
 def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path):
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(TOYBOX)
-    drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "whole"))
-    running = training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "killed")
+    drain(train("vqvae", read_recipe("vqvae", str(recipe)), Inputs(tmp_path / "whole")))
+    running = train("vqvae", read_recipe("vqvae", str(recipe)), Inputs(tmp_path / "killed"))
     for progress in running:
         if progress.done == 3 and progress.total == 6:
             break
     running.close()
-    drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "killed", resume=True))
+    drain(
+        train("vqvae", read_recipe("vqvae", str(recipe)), Inputs(tmp_path / "killed", resume=True))
+    )
     whole, killed = (curve(tmp_path / name) for name in ("whole", "killed"))
     assert [line["step"] for line in killed] == [1, 2, 3, 4, 5, 6]
     for a, b in zip(whole, killed, strict=True):
@@ -92,7 +95,11 @@ def test_the_photo_recipe_learns_from_a_folder_with_the_feature_loss(tmp_path):
     recipe.write_text(PHOTOS)
     start = tmp_path / "start.safetensors"
     drain(
-        training.train(read_recipe("vqvae", str(recipe)), data, tmp_path / "out", image_start=start)
+        train(
+            "vqvae",
+            read_recipe("vqvae", str(recipe)),
+            Inputs(tmp_path / "out", data, image_start=start),
+        )
     )
     log = curve(tmp_path / "out")
     assert log[0]["features"] > 0
@@ -137,11 +144,15 @@ def test_photos_need_a_folder(tmp_path):
     recipe = tmp_path / "photos.toml"
     recipe.write_text(PHOTOS)
     with pytest.raises(UserError, match="--data"):
-        drain(training.train(read_recipe("vqvae", str(recipe)), out=tmp_path / "out"))
+        drain(train("vqvae", read_recipe("vqvae", str(recipe)), Inputs(tmp_path / "out")))
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"name\.jpg"):
         drain(
-            training.train(read_recipe("vqvae", str(recipe)), tmp_path / "empty", tmp_path / "out")
+            train(
+                "vqvae",
+                read_recipe("vqvae", str(recipe)),
+                Inputs(tmp_path / "out", tmp_path / "empty"),
+            )
         )
 
 
