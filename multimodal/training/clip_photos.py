@@ -26,7 +26,7 @@ from multimodal.data.photos import Photo
 from multimodal.data.sets import CAPTIONED, load_sets
 from multimodal.labels import read_label_set
 from multimodal.progress import Progress
-from multimodal.text.encoder import TextConfig, load_bert, mean_pool
+from multimodal.text.encoder import load_bert, mean_pool
 from multimodal.text.tokenizer import TextTokenizer, extend_wordpiece, pad
 from multimodal.training.concepts import photo_concepts
 from multimodal.training.objective import ClipObjective, as_clip, save_clip
@@ -141,8 +141,7 @@ class PhotoTask:
         elif self.written is not None:  # the weights come from the saved state
             longest = self.config.text.max_tokens
             self.tokenizer = TextTokenizer.from_json(self.written.read_text("utf-8"), longest)
-            text = TextConfig(vocab_size=self.tokenizer.vocab_size, max_tokens=longest)
-            self.config = ClipConfig(**{**vars(self.config), "text": text})
+            self.config = _with_words(self.config, self.tokenizer.vocab_size)
             encoder = DualEncoder(self.config)
         else:
             captions = [c for photos in self.photos.values() for p in photos for c in p.captions]
@@ -155,9 +154,8 @@ class PhotoTask:
             start = (self.text_start / "tokenizer.json").read_text("utf-8")
             extra = itertools.chain(captions, names, ENSEMBLE["en"], _spare_texts(self.data))
             tokenizer, rows = extend_wordpiece(start, extra, korean, KOREAN_PIECES)
-            text = TextConfig(vocab_size=len(rows), max_tokens=self.config.text.max_tokens)
-            self.config = ClipConfig(**{**vars(self.config), "text": text})
-            self.tokenizer = TextTokenizer(tokenizer, text.max_tokens)
+            self.config = _with_words(self.config, len(rows))
+            self.tokenizer = TextTokenizer(tokenizer, self.config.text.max_tokens)
             encoder = DualEncoder(self.config)
             if self.settings.starts:
                 load_bert(
@@ -438,6 +436,10 @@ class PhotoTask:
 
 
 _ORDERS: dict[tuple, np.ndarray] = {}
+
+
+def _with_words(config: ClipConfig, words: int) -> ClipConfig:
+    return replace(config, text=replace(config.text, vocab_size=words))
 
 
 def _order(pool: str, size: int, turn: int, seed: int) -> np.ndarray:

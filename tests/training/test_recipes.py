@@ -53,6 +53,12 @@ memory = 0
 image_size = 64
 embed_dim = 32
 head_hidden = 32
+[model.text]
+width = 32
+layers = 1
+heads = 2
+hidden = 64
+max_tokens = 32
 [loop]
 steps = 2
 warmup = 1
