@@ -11,6 +11,7 @@ from multimodal.errors import UserError
 
 START = "[START]"
 SPACE = "\u2423"  # an open box
+TORN = "\ufffd"  # the replacement character
 LONGEST = 2000  # characters that are looked at: an endless paste must cost nothing
 
 
@@ -61,14 +62,20 @@ class CaptionTokenizer:
         """The text of a `tokenizer.json`."""
         return self._tokenizer.to_str()
 
-    def pieces(self, caption: str) -> list[str]:
-        """The caption's pieces as they read, cut to what the model has places for.
+    def pieces(self, caption: str) -> list[tuple[str, int]]:
+        """The caption's pieces as they read and how many tokens each takes, cut as `ids` is.
 
-        A lone space is shown as a sign, part of a letter as the replacement character.
+        A letter that is spread over several tokens is one piece; of one that was cut the
+        replacement character is left. A lone space is shown as a sign.
         """
-        encoding = self._tokenizer.encode(_clean(caption))
-        pieces = [self._tokenizer.decode([number]).strip() or SPACE for number in encoding.ids]
-        return pieces[: self.text_tokens]
+        pieces, letter = [], []
+        for number in self.ids([caption])[0]:
+            letter.append(number)
+            read = self._tokenizer.decode(letter)
+            if TORN not in read:
+                pieces.append((read.strip() or SPACE, len(letter)))
+                letter = []
+        return pieces + ([(TORN, len(letter))] if letter else [])
 
     def ids(self, captions: Sequence[str]) -> list[list[int]]:
         """Pieces of each caption as numbers, cut, without start mark and pads."""

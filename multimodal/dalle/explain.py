@@ -55,12 +55,14 @@ def explain(
     image, maps = ids.view(1, -1), []
     _, places = model.dalle.read(text, image.expand(len(text), -1), maps)
     codes, chances, chance = _likeliest(model, places, image[0], settings, k)
-    pieces, first = model.captions.pieces(prompt), model.config.text_tokens
+    pieces = model.captions.pieces(prompt)
+    owner = torch.tensor([i for i, (_, n) in enumerate(pieces) for _ in range(n)], dtype=torch.long)
     heard = torch.stack([layer[0].mean(0) for layer in maps]).mean(0)
-    heard = heard[first:, 1 : 1 + len(pieces)]  # the start mark and the pads are no words
-    return Explanation(
-        pieces, heard / heard.sum(1, keepdim=True).clamp(min=1e-9), codes, chances, chance
-    )
+    # the start mark and the pads are no words
+    heard = heard[model.config.text_tokens :, 1 : 1 + len(owner)]
+    words = heard.new_zeros(len(heard), len(pieces)).index_add_(1, owner, heard)
+    words = words / words.sum(1, keepdim=True).clamp(min=1e-9)
+    return Explanation([piece for piece, _ in pieces], words, codes, chances, chance)
 
 
 def _likeliest(

@@ -17,7 +17,7 @@ EXAMPLES = {
     "dalle-toybox": (
         "a big red boat under a yellow sun at sea",
         "바다에 노란 해 아래 커다란 빨간 배가 있다",
-        "two blue cats in the snow",
+        "a purple cat in the snow",
         "a big red house left of a big yellow tree in a meadow",
     ),
     "dalle-photos": (

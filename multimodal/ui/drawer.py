@@ -155,7 +155,7 @@ class Drawer:
             raise UserError(self.text("draw_no_seed", language))
         model = self.context.dalle(asked.model)
         prompt = (asked.prompt or "").encode("utf-8", "ignore").decode()  # no lone surrogates
-        pieces = len(model.captions.pieces(prompt))
+        pieces = len(model.captions.ids([prompt])[0])
         growing = model.generate(
             prompt,
             int(asked.images),

@@ -52,8 +52,6 @@ def picture_grid(
     ids, grid, colours = drawing.ids[number], model.config.grid, model.config.colours
     found = explain.explain(model, drawn.prompt, ids, drawing.settings, SHOWN_ALTERNATIVES)
     patches = explain.alternatives(model.tokenizer, ids, found.codes)
-    # a byte of a sign that the tokenizer has no piece for reads as nothing by itself
-    pieces = [piece.replace("\ufffd", "") or text("draw_byte", language) for piece in found.pieces]
     cells = [
         {
             "code": _name(code, colours),
@@ -81,13 +79,13 @@ def picture_grid(
     words = "".join(
         f'<button type="button" class="word" aria-pressed="false" '
         f'data-heat="{_heat(found.words[:, i].view(grid, grid))}">{escape(piece)}</button>'
-        for i, piece in enumerate(pieces)
+        for i, piece in enumerate(found.pieces)
     )
     alternatives = (
         '<div class="alternative"><span class="patch"></span><span class="track"><span '
         'class="fill"></span></span><span class="share"></span><span class="code"></span></div>'
     ) * found.codes.shape[1]
-    listened = "draw_words" if pieces else "draw_no_words"
+    listened = "draw_words" if found.pieces else "draw_no_words"
     kind = "draw_pairs_say" if colours else "draw_alternatives_say"
     return (
         f'<div class="tokens" style="--grid:{grid};--sheet:url({sheet})" '

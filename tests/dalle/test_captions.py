@@ -23,13 +23,20 @@ def test_no_caption_is_all_pads(captions):
 
 
 def test_both_languages_read_back_as_they_were(captions):
-    assert " ".join(captions.pieces("a red boat")) == "a red boat"
-    assert "".join(captions.pieces("빨간 배")) == "빨간배"
+    assert " ".join(piece for piece, _ in captions.pieces("a red boat")) == "a red boat"
+    assert "".join(piece for piece, _ in captions.pieces("빨간 배")) == "빨간배"
 
 
 def test_a_piece_that_is_only_a_space_is_shown(captions):
-    assert captions.pieces("a zebra")[:2] == ["a", "\u2423"]
-    assert all(captions.pieces("a zebra \U0001f431"))
+    assert captions.pieces("a zebra")[:2] == [("a", 1), ("\u2423", 1)]
+
+
+def test_a_letter_of_several_tokens_is_one_piece(captions):
+    ((cat, tokens),) = captions.pieces("\U0001f431")[-1:]
+    assert cat.endswith("\U0001f431") and tokens > 1
+    for caption in ("고양이 \U0001f431", "\U0001f431" * 50, "\ufffd"):
+        told = captions.pieces(caption)
+        assert sum(n for _, n in told) == len(captions.ids([caption])[0])
 
 
 @settings(deadline=None)
