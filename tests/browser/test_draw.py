@@ -60,7 +60,7 @@ def test_an_example_of_the_other_world_is_one_click_away(page):
 def test_the_codebook_is_a_wall(page):
     open_tab(page)
     page.get_by_role("tab", name="Codebook").click()
-    page.locator("#draw-wall .wall").hover()
+    page.locator("#draw-wall .wall").first.hover()  # shapes; colours follow
     page.wait_for_function(
         "document.querySelector('#draw-wall').innerText.includes('of all cells')"
     )
