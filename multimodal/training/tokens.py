@@ -78,7 +78,7 @@ class TokenStore:
                 views = (plain(scene), scene) if self.tokenizer.colours else (scene,)
                 yield np.stack([np.asarray(draw(view, side, looks)) for view in views])
 
-        key = f"{count}|{first}|{split}|{looks}|{things}"
+        key = f"{count}|{first}|{split}|{looks}|{things}|whole"  # captions that name all
         encode = self._encode_painted if self.tokenizer.colours else self._encode
         yield from self._make(f"toybox-{split}", key, count, pictures(), written, encode)
 
