@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from multimodal.attention import attend
 from multimodal.dalle import pairs
 from multimodal.errors import UserError
 
@@ -138,17 +139,8 @@ class Attention(nn.Module):
         if cache is not None:
             key, value = cache.add(layer, key, value)
         before = key.shape[2] - positions
-        if maps is None and before == 0:
-            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        else:
-            visible = torch.ones(positions, key.shape[2], dtype=torch.bool, device=x.device)
-            visible = visible.tril(before)
-            if maps is None:
-                mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-            else:
-                scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-                maps.append(scores.masked_fill(~visible, float("-inf")).softmax(-1))
-                mixed = maps[-1] @ value
+        visible = torch.ones(positions, key.shape[2], dtype=torch.bool, device=x.device)
+        mixed = attend(query, key, value, visible.tril(before), maps)
         return self.output(mixed.transpose(1, 2).reshape(batch, positions, width))
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from multimodal.attention import attend
 from multimodal.errors import UserError
 
 
@@ -46,7 +47,7 @@ class TextConfig:
 
 
 class SelfAttention(nn.Module):
-    """Multi-head scaled dot-product attention (Vaswani et al. 2017, eq. 1)."""
+    """Multi-head attention (Vaswani et al. 2017)."""
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
@@ -69,13 +70,7 @@ class SelfAttention(nn.Module):
         query = self.query(x).view(split).transpose(1, 2)  # (batch, heads, tokens, width / heads)
         key = self.key(x).view(split).transpose(1, 2)
         value = self.value(x).view(split).transpose(1, 2)
-        if maps is None:
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        else:
-            scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-            weights = scores.masked_fill(~visible, float("-inf")).softmax(-1)
-            maps.append(weights)
-            mixed = weights @ value
+        mixed = attend(query, key, value, visible, maps)
         return self.output(mixed.transpose(1, 2).reshape(batch, tokens, width))
 
 

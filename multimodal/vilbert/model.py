@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from multimodal.attention import attend
 from multimodal.clip.image_tower import ConvTower, MobileNetTower
 from multimodal.errors import UserError
 from multimodal.text.encoder import Block, TextEncoder
@@ -93,13 +94,7 @@ class CoAttention(nn.Module):
             line(stream).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for line, stream in ((self.query, x), (self.key, other), (self.value, other))
         )  # (batch, heads, tokens, co_width / heads)
-        if maps is None:
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        else:
-            scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-            weights = scores.masked_fill(~visible, float("-inf")).softmax(-1)
-            maps.append(weights)
-            mixed = weights @ value
+        mixed = attend(query, key, value, visible, maps)
         x = self.attention_norm(x + self.output(mixed.transpose(1, 2).flatten(2)))
         return self.output_norm(x + self.contract(F.gelu(self.expand(x))))
 
