@@ -155,7 +155,8 @@ def build(context: Context, language: gr.Radio) -> None:
     for trigger in (go.click, question.submit, only.submit):
         answers(trigger)
     for questions in suggested.values():
-        answers(questions.click(lambda sample: sample[0], questions, question, **LIGHTLY).then)
+        picked = questions.click(lambda sample: sample[0], questions, question, **LIGHTLY)
+        answers(picked.then, answered_if_complete)  # the photo may come later
     answers(pictured.click(example, [pictured, language], [image, question, world], **LIGHTLY).then)
     for trigger in (image.input, world.input, language.change):
         answers(trigger, answered_if_complete)

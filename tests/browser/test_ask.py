@@ -98,6 +98,22 @@ def test_an_example_and_a_suggestion_are_one_click_away(page):
     assert page.locator("#ask-question textarea").input_value() == "What is this?"
 
 
+def test_the_question_may_come_before_the_photo(page):
+    open_tab(page)
+    page.evaluate(
+        """() => {
+            window.problems = 0;
+            const count = () => (window.problems += document.querySelectorAll(".problem").length);
+            new MutationObserver(count).observe(document.body, {childList: true, subtree: true});
+        }"""
+    )
+    page.locator("#ask-suggestions-photos").get_by_text("Where is this?").click()
+    page.wait_for_function("document.querySelector('#ask-question textarea').value != ''")
+    page.set_input_files("#ask-photo input[type=file]", str(LION))
+    page.wait_for_selector("#ask-answer .bar", timeout=60_000)
+    assert page.evaluate("window.problems") == 0
+
+
 def test_a_drawn_scene_is_asked_about_in_its_own_world(page):
     open_tab(page)
     page.locator("#ask-examples img").last.click()
