@@ -53,6 +53,8 @@ class PhotoSettings:
         answers: Size of the answer vocabulary.
         drop_words: Share of a question's words that are replaced by [MASK].
         drop_regions: Share of regions that are not seen.
+        drop_features: Share of a photo's features that are zero in all its regions, the others
+            scaled up, so that few photos are not known by heart.
         scales: Learning rate of the ``text`` stream, of what makes the ``answers`` of the two
             summaries, and of the rest (``new``); what is not named counts 1.
         weights: Weight of each loss; what is not named counts 1.
@@ -66,6 +68,7 @@ class PhotoSettings:
     answers: int = 2000
     drop_words: float = 0.1
     drop_regions: float = 0.1
+    drop_features: float = 0.0
     scales: dict[str, float] = field(default_factory=lambda: {"text": 0.3})
     weights: dict[str, float] = field(default_factory=dict)
 
@@ -245,8 +248,10 @@ class PhotoTask:
         rows = rows if len(rows) else np.array([0])
         mask = self.region_mask[rows]
         dropped = torch.from_numpy(rng.random(mask.shape)) < self.settings.drop_regions
+        features, dropping = self._features(rows), self.settings.drop_features
+        kept = torch.from_numpy(rng.random((len(rows), 1, features.shape[-1])) >= dropping)
         batch: dict[str, Tensor] = {
-            "features": self._features(rows),
+            "features": features * kept / (1 - dropping),
             "boxes": self.boxes[rows],
             "region_mask": mask & ~dropped,
         }

@@ -31,7 +31,6 @@ from multimodal.data.toybox import (
 )
 from multimodal.progress import Progress
 from multimodal.text.tokenizer import TextTokenizer, pad, train_wordpiece
-from multimodal.training.clip_toybox import shift
 from multimodal.training.loop import TrainingError
 from multimodal.training.masking import add_captions
 from multimodal.training.vilbert_objective import VilbertObjective, as_answerer, save_vilbert
@@ -198,7 +197,8 @@ class ToyboxTask:
         rng = random.Random(f"{self.seed}/{step}/{rank}")
         rows = rng.sample(self.usable, self.settings.batch)
         batch = {
-            "pixels": torch.from_numpy(shift(self.pictures[rows], rng)).permute(0, 3, 1, 2),
+            # not shifted as for `clip-toybox`: questions ask where things are
+            "pixels": torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2),
             "boxes": self.boxes[None],
         }
         self._add_questions(batch, rows, rng)

@@ -20,6 +20,7 @@ from multimodal.training.loop import LoopSettings
 from multimodal.training.masking import IGNORED, add_captions, hide_regions, hide_words
 from multimodal.training.recipe import RECIPES
 from multimodal.training.run import Inputs, train
+from multimodal.training.vilbert import task as vilbert_task
 from multimodal.training.vilbert_photos import PhotoSettings, english_part
 from multimodal.training.vilbert_toybox import CONCEPTS, ToyboxSettings, concept_shares
 from multimodal.vilbert.config import VilbertConfig, VisionConfig
@@ -369,6 +370,20 @@ def test_the_photo_recipes_pretrain_and_fine_tune(tmp_path, start, data):
     model = vilbert.load(str(tmp_path / "second" / "model"))
     assert model.answers == ("no", "yes") and model.languages == ("en",)
     assert len(list((tmp_path / "cache").glob("regions-coco-train-*.features"))) == 1  # kept
+
+
+def test_dropped_features_go_from_all_regions_of_a_photo(tmp_path, start, data):
+    batches = []
+    for share in (0.0, 0.5):
+        recipe = photo_recipe(start, drop_features=share)
+        task = vilbert_task(recipe, Inputs(tmp_path / "out", data), 0)
+        drain(task.prepare())
+        batches.append(task.batch(3)["features"].float())
+    whole, thinned = batches
+    gone = (thinned == 0).all(1)  # (photos, features)
+    kept = (thinned == 2 * whole).all(1)
+    there = (whole != 0).any(1)
+    assert (gone | kept).all() and 0.25 < gone[there].float().mean() < 0.75
 
 
 def test_what_is_wrong_with_data_or_recipe_is_said(tmp_path, start, data):
