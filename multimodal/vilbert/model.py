@@ -146,7 +146,9 @@ class Vilbert(nn.Module):
         self.region_head = nn.Sequential(
             *_transform(vision.width), nn.Linear(vision.width, len(config.concepts))
         )
-        for part in (self.vision, self.co, self.region_line, self.box_line):
+        # not `box_line`: five numbers of at most 1 drown beside hundreds of features if they start
+        # as small, and where a thing stands is then never learned
+        for part in (self.vision, self.co, self.region_line):
             for module in part.modules():
                 if isinstance(module, nn.Linear):
                     nn.init.normal_(module.weight, std=0.02)
