@@ -146,8 +146,7 @@ class Vilbert(nn.Module):
         self.region_head = nn.Sequential(
             *_transform(vision.width), nn.Linear(vision.width, len(config.concepts))
         )
-        # not `box_line`: five numbers of at most 1 drown beside hundreds of features if they start
-        # as small, and where a thing stands is then never learned
+        # not `box_line`: its five numbers of at most 1 would start far weaker than the features
         for part in (self.vision, self.co, self.region_line):
             for module in part.modules():
                 if isinstance(module, nn.Linear):
