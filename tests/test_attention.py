@@ -40,6 +40,18 @@ def test_it_mixes_values_as_loops_do(tokens):
     torch.testing.assert_close(attend(*tokens), by_loops(*tokens))
 
 
+@pytest.mark.parametrize("queries", [1, 3, KEYS])
+def test_causal_queries_see_no_key_that_comes_after_them(tokens, queries):
+    _, key, value, _ = tokens
+    query = key[:, :, -queries:].flip(-1)
+    mask = torch.tensor([[k <= KEYS - queries + q for k in range(KEYS)] for q in range(queries)])
+    maps = []
+    mixed = attend(query, key, value)
+    torch.testing.assert_close(mixed, attend(query, key, value, mask))
+    torch.testing.assert_close(mixed, attend(query, key, value, maps=maps))
+    assert ((maps[0] > 0) == mask).all()
+
+
 def test_asking_for_maps_changes_nothing_but_that_they_come(tokens):
     maps = []
     torch.testing.assert_close(attend(*tokens, maps), attend(*tokens))

@@ -138,9 +138,7 @@ class Attention(nn.Module):
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (batch, heads, positions, ...)
         if cache is not None:
             key, value = cache.add(layer, key, value)
-        before = key.shape[2] - positions
-        visible = torch.ones(positions, key.shape[2], dtype=torch.bool, device=x.device)
-        mixed = attend(query, key, value, visible.tril(before), maps)
+        mixed = attend(query, key, value, maps=maps)
         return self.output(mixed.transpose(1, 2).reshape(batch, positions, width))
 
 
