@@ -2,7 +2,7 @@
 
 from multimodal.training.run import Inputs
 from multimodal.training.vilbert_photos import PhotoSettings, PhotoTask
-from multimodal.training.vilbert_toybox import ToyboxSettings, ToyboxTask
+from multimodal.training.vilbert_toybox import Lesson, ToyboxSettings, ToyboxTask
 from multimodal.vilbert.config import VilbertConfig
 
 
@@ -16,7 +16,12 @@ def task(recipe: dict, inputs: Inputs, seed: int) -> PhotoTask | ToyboxTask:
     if inputs.init:
         values = {**values, "init": inputs.init}
     if recipe["world"] == "toybox":
-        return ToyboxTask(ToyboxSettings(**values), config, seed, inputs.written_tokenizer)
+        lessons = tuple(
+            Lesson(**{**lesson, "forms": tuple(lesson.get("forms", ()))})
+            for lesson in values.get("lessons", ())
+        )
+        toybox = ToyboxSettings(**{**values, "lessons": lessons})
+        return ToyboxTask(toybox, config, seed, inputs.written_tokenizer)
     # without a BERT of its own the language stream starts from the text tower of the CLIP
     photos = PhotoSettings(**values)
     return PhotoTask(photos, config, inputs.photos, inputs.kept, inputs.text_start, seed)

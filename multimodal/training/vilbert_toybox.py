@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from multimodal.clip.dual import DualEncoderClip
 from multimodal.data.toybox import (
     BACKGROUNDS,
+    FORMS,
     KINDS,
     Question,
     Scene,
@@ -43,12 +44,35 @@ CONCEPTS = (*KINDS, *BACKGROUNDS)  # what a region may show
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """Steps in which only some questions are asked, and no captions are read.
+
+    Where a thing stands, and whether two things share a colour, is quickly learned alone and not
+    at all among all other questions; once learned, it is not lost among them.
+
+    Attributes:
+        steps: How many.
+        forms: Forms of the questions, see `multimodal.data.toybox.FORMS`; none: everything.
+    """
+
+    steps: int
+    forms: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.forms) - set(FORMS):
+            raise TrainingError(
+                f"A lesson asks {sorted(unknown)[0]!r}; questions are {', '.join(FORMS)}."
+            )
+
+
+@dataclass(frozen=True)
 class ToyboxSettings:
     """What the toybox recipe draws and asks.
 
     Attributes:
         image_start: CLIP model whose image tower gives the regions, or empty for a fresh tower.
         init: ViLBERT checkpoint to go on from, or empty.
+        fresh: Parts of the model that begin anew all the same, such as ``box_line``.
         scenes: Training scenes, drawn once.
         per_scene: Questions per scene and language at most, of which each step draws some.
         batch: Scenes per step.
@@ -59,10 +83,12 @@ class ToyboxSettings:
         vocab_size: Word pieces at most.
         val_scenes: Fresh scenes that each validation asks about.
         weights: Weight of each loss; what is not named counts 1.
+        lessons: What comes first, one after the other; all other steps are about everything.
     """
 
     image_start: str = "clip-toybox"
     init: str = ""
+    fresh: tuple[str, ...] = ()
     scenes: int = 12_000
     per_scene: int = 8
     batch: int = 64
@@ -73,6 +99,16 @@ class ToyboxSettings:
     vocab_size: int = 1000
     val_scenes: int = 500
     weights: dict[str, float] = field(default_factory=dict)
+    lessons: tuple[Lesson, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question as word pieces, the number of its answer, and its form."""
+
+    ids: list[int]
+    answer: int
+    form: str
 
 
 @dataclass(frozen=True)
@@ -82,12 +118,12 @@ class _Said:
     Attributes:
         true: Captions that fit, the full one first.
         false: Captions that are wrong in a word.
-        asked: Questions with the number of their answer.
+        asked: Questions.
     """
 
     true: list[list[int]]
     false: list[list[int]]
-    asked: list[tuple[list[int], int]]
+    asked: list[_Asked]
 
 
 class ToyboxTask:
@@ -149,14 +185,16 @@ class ToyboxTask:
         def said(scene: Scene, language: str) -> _Said:
             true, false = told[scene, language]
             found = asked[scene, language]
-            numbers = [known.index(question.answer) for question in found]
             texts = encode([question.text for question in found])
-            return _Said(encode(true), encode(false), [*zip(texts, numbers, strict=True)])
+            questions = [
+                _Asked(ids, known.index(question.answer), question.form)
+                for ids, question in zip(texts, found, strict=True)
+            ]
+            return _Said(encode(true), encode(false), questions)
 
         self.said = [[said(scene, code) for code in languages] for scene in scenes]
-        self.usable = [i for i, found in enumerate(self.said) if all(s.asked for s in found)]
-        if len(self.usable) < self.settings.batch:
-            raise TrainingError("Too few scenes have questions: raise scenes or lower batch.")
+        wanted = {(), *(lesson.forms for lesson in self.settings.lessons)}
+        self.asked = {forms: self._about(forms) for forms in wanted}
         self.config = replace(
             self.config,
             text=replace(self.config.text, vocab_size=self.tokenizer.vocab_size),
@@ -164,12 +202,28 @@ class ToyboxTask:
             concepts=CONCEPTS,
         )
 
+    def _about(self, forms: tuple[str, ...]) -> dict[int, list[list[_Asked]]]:
+        """Scenes with questions of some forms in every language, and these by language."""
+        found = {}
+        for i, said in enumerate(self.said):
+            asked = [[q for q in one.asked if not forms or q.form in forms] for one in said]
+            if all(asked):
+                found[i] = asked
+        if len(found) < self.settings.batch:
+            raise TrainingError(
+                f"Too few scenes have questions ({', '.join(forms) or 'of any kind'}): "
+                "raise scenes or lower batch."
+            )
+        return found
+
     def _build_model(self, started: VisualQuestionAnswerer | None) -> None:
         torch.manual_seed(self.seed)
         model, settings = Vilbert(self.config).train(), self.settings
         try:
             if started is not None:
-                model.load_state_dict(started.model.state_dict())
+                own, start = model.state_dict(), started.model.state_dict()
+                fresh = {k: v for k, v in own.items() if k.startswith(tuple(settings.fresh))}
+                model.load_state_dict(start | fresh)
             elif settings.image_start:
                 tower = DualEncoderClip.load(settings.image_start).encoder.image_tower
                 model.image_tower.load_state_dict(tower.state_dict())
@@ -195,24 +249,36 @@ class ToyboxTask:
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
         rng = random.Random(f"{self.seed}/{step}/{rank}")
-        rows = rng.sample(self.usable, self.settings.batch)
+        forms = self._lesson(step)
+        asked = self.asked[forms]
+        rows = rng.sample([*asked], self.settings.batch)
         batch = {
             # not shifted as for `clip-toybox`: questions ask where things are
             "pixels": torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2),
             "boxes": self.boxes[None],
         }
-        self._add_questions(batch, rows, rng)
-        if self.settings.captions:
+        self._add_questions(batch, [asked[row] for row in rows], rng)
+        if self.settings.captions and not forms:
             self._add_captions(batch, rows, rng)
         return batch
 
-    def _add_questions(self, batch: dict[str, Tensor], rows: list[int], rng: random.Random) -> None:
+    def _lesson(self, step: int) -> tuple[str, ...]:
+        """Forms that are asked alone at a step; none: everything is asked."""
+        for lesson in self.settings.lessons:
+            step -= lesson.steps
+            if step < 0:
+                return lesson.forms
+        return ()
+
+    def _add_questions(
+        self, batch: dict[str, Tensor], asked: list[list[list[_Asked]]], rng: random.Random
+    ) -> None:
         ids, numbers, pictures = [], [], []
         for n in range(self.settings.questions):
-            place = n % len(rows)
-            words, answer = rng.choice(rng.choice(self.said[rows[place]]).asked)
-            ids.append(words)
-            numbers.append(answer)
+            place = n % len(asked)
+            question = rng.choice(rng.choice(asked[place]))
+            ids.append(question.ids)
+            numbers.append(question.answer)
             pictures.append(-1 if rng.random() < self.settings.blank else place)
         batch["question_ids"], batch["question_mask"] = pad(ids)
         batch["question_picture"] = torch.tensor(pictures)
@@ -233,7 +299,7 @@ class ToyboxTask:
             elif hard:
                 ids.append(rng.choice(said.false))
             else:
-                ids.append(self.said[rng.choice(self.usable)][language].true[0])
+                ids.append(rng.choice(self.said)[language].true[0])
         pictures = torch.arange(len(ids)) % len(rows)
         mask = torch.ones(len(rows), len(self.boxes), dtype=torch.bool)
         add_captions(

@@ -16,7 +16,7 @@ from multimodal.errors import UserError
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import MASK, TextTokenizer, train_wordpiece
 from multimodal.training import vilbert_objective as training
-from multimodal.training.loop import LoopSettings
+from multimodal.training.loop import LoopSettings, TrainingError
 from multimodal.training.masking import IGNORED, add_captions, hide_regions, hide_words
 from multimodal.training.recipe import RECIPES
 from multimodal.training.run import Inputs, train
@@ -281,6 +281,53 @@ def test_the_toybox_recipe_learns_resumes_and_leaves_a_model(tmp_path):
     model = vilbert.load(str(tmp_path / "stopped" / "model"))
     assert model.languages == ("en", "ko") and {"yes", "예", "red"} <= set(model.answers)
     assert len(model.answer(draw(make_scene(1), 64), "이것은 무엇인가요?")) == 5
+
+
+def test_lessons_come_first_and_ask_nothing_else(tmp_path):
+    lessons = [{"forms": ["position", "side"], "steps": 2}, {"steps": 1}]
+    recipe = {**TOYBOX, "task": {**TOYBOX["task"], "lessons": lessons}}
+    task = vilbert_task(recipe, Inputs(tmp_path), 0)
+    drain(task.prepare())
+    names = {number: piece for piece, number in task.tokenizer.vocab().items()}
+
+    def asked(step):
+        texts = [
+            "".join(names[i] for i in row.tolist()) for row in task.batch(step)["question_ids"]
+        ]
+        where = ["whereis", "어디에있", "leftorright", "왼쪽에있나요,"]
+        return [any(w in text.replace("##", "") for w in where) for text in texts]
+
+    assert all(asked(0)) and all(asked(1))
+    assert not all(asked(2)) and not all(asked(3))
+    assert "caption_ids" not in task.batch(0) and "caption_ids" in task.batch(2)
+
+
+def test_a_lesson_of_unknown_questions_is_refused(tmp_path):
+    lessons = [{"forms": ["nonsense"], "steps": 2}]
+    recipe = {**TOYBOX, "task": {**TOYBOX["task"], "lessons": lessons}}
+    with pytest.raises(TrainingError, match="nonsense.*position"):
+        vilbert_task(recipe, Inputs(tmp_path), 0)
+
+
+def test_parts_of_a_start_may_begin_anew(tmp_path):
+    drain(train("vilbert", TOYBOX, Inputs(tmp_path / "start")))
+    start = str(tmp_path / "start" / "model")
+    model = TOYBOX["model"]
+    deeper = {**model, "text": {**model["text"], "layers": 4}, "co_text": [1, 3]}
+    fresh = ["box_line", "language.blocks.2", "language.blocks.3"]
+    named = {**TOYBOX["task"], "fresh": fresh}
+    task = vilbert_task({**TOYBOX, "task": named, "model": deeper}, Inputs(tmp_path, init=start), 0)
+    drain(task.prepare())
+    grown, old = task.model.model.state_dict(), vilbert.load(start).model.state_dict()
+    anew = {
+        name
+        for name, value in grown.items()
+        if name not in old or not torch.equal(value, old[name])
+    }
+    assert anew >= {"box_line.weight", "language.blocks.3.expand.weight"}
+    assert all(name.startswith(tuple(fresh)) for name in anew)
+    with pytest.raises(TrainingError, match="another shape"):  # blocks that nobody named
+        drain(vilbert_task({**TOYBOX, "model": deeper}, Inputs(tmp_path, init=start), 0).prepare())
 
 
 # --- photos ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .checker import Facts, Group, Relation, Verdict, facts_of, parse, shows, verdict
 from .draw import draw
 from .language import Contrast, captions, full_caption, hard_negatives, label
-from .questions import Question, answers, balanced_questions, questions
+from .questions import FORMS, Question, answers, balanced_questions, questions
 from .scene import (
     BACKGROUNDS,
     COLOURS,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BACKGROUNDS",
     "COLOURS",
+    "FORMS",
     "HELD_OUT",
     "KINDS",
     "LANGUAGES",

@@ -22,6 +22,8 @@ from .scene import (
 from .words import article, josa, plural
 
 TYPES = ("what", "colour", "count", "exists", "where", "relation", "comparison")
+#: Types that are asked in one way only are forms themselves.
+FORMS = (*TYPES, "coloured", "position", "side", "same", "more")
 
 _YES = {"en": ("no", "yes"), "ko": ("아니요", "예")}
 _SIDES = {"en": {"left": "left", "right": "right"}, "ko": {"left": "왼쪽", "right": "오른쪽"}}
@@ -44,7 +46,7 @@ class Question:
         text: The question.
         answer: Its only right answer, one or two words; numbers are digits.
         type: One of ``TYPES``.
-        form: The question without its nouns, by which yes and no are balanced.
+        form: The question without its nouns, by which yes and no are balanced: one of ``FORMS``.
     """
 
     text: str
@@ -245,7 +247,8 @@ class _Asker:
             if side:
                 korean = f"{josa(_kind(thing.kind, 'ko'), '은/는')} 어디에 있나요?"
                 where = _PLACES[self.language][side]
-                found.append(self.ask(f"where is the {thing.kind}?", korean, where, "where"))
+                english = f"where is the {thing.kind}?"
+                found.append(self.ask(english, korean, where, "where", "position"))
         return found
 
     def relation(self) -> list[Question]:
@@ -275,7 +278,7 @@ class _Asker:
                 )
                 answer = _SIDES[self.language][next(iter(side))]
                 english = f"is the {a.kind} left or right of the {b.kind}?"
-                found.append(self.ask(english, korean, answer, "relation"))
+                found.append(self.ask(english, korean, answer, "relation", "side"))
         return found
 
     def comparison(self) -> list[Question]:
