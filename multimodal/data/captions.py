@@ -1,6 +1,7 @@
 """Captions in the layouts that people have: a table, COCO's JSON, or a text beside each picture."""
 
 import csv
+import gzip
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,18 @@ def read_captions(file: Path) -> dict[str, list[str]]:
     if captions is None:
         raise DataError(f"{file} must begin with the line '{HEADER}'.")
     return captions
+
+
+def captions_only(root: Path) -> dict[int, list[str]]:
+    """Captions of COCO pictures that are not at hand, by COCO's number, from
+    `text/coco_captions_no_photo.csv.gz`; none where it is not there."""
+    file = Path(root) / "text" / "coco_captions_no_photo.csv.gz"
+    captions: dict[int, list[str]] = defaultdict(list)
+    if file.is_file():
+        with gzip.open(file, "rt", encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines):
+                captions[int(row["image_id"])].append(row["caption"].strip())
+    return dict(captions)
 
 
 def _coco(text: str) -> dict[str, list[str]]:

@@ -52,7 +52,7 @@ class VqaQuestion:
         text: The question.
         answers: The answers, normalised.
         type: One of ``TYPES``.
-        image: COCO's number of the photo or the photo's name; None where there is no photo.
+        image: COCO's number of the photo or the photo's name; None where there is none.
         source: Where it comes from; ``objects`` and ``captions`` are made by rules.
         ten_answers: Whether ten people answered, so that soft accuracy can be measured.
     """
@@ -196,7 +196,8 @@ def text_only(root: Path) -> Iterator[VqaQuestion]:
         for row in csv.DictReader(lines):
             if answer := normalise(row["answer"]):
                 kind = row["answer_type"] or answer_type(answer)
-                yield VqaQuestion(row["question"], (answer,) * 10, kind, None, "text", False)
+                image = int(row["image_id"])
+                yield VqaQuestion(row["question"], (answer,) * 10, kind, image, "text", False)
 
 
 def image_number(name: str) -> int | None:

@@ -1,4 +1,10 @@
-"""Questions about photos by where they come from, drawn in the numbers that a recipe asks for."""
+"""Questions about photos by where they come from, drawn in the numbers that a recipe asks for.
+
+- ``human``: what people asked about photos at hand
+- ``objects`` and ``captions``: made by rules from lists of objects and from captions
+- ``told``: what people asked about pictures of which only captions are at hand
+- ``text``: what people asked, without the picture
+"""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -15,14 +21,19 @@ from multimodal.data.vqa import VqaQuestion
 from multimodal.text.tokenizer import TextTokenizer
 from multimodal.training.loop import TrainingError
 
-SOURCES = ("human", "objects", "captions", "text")
+SOURCES = ("human", "objects", "captions", "told", "text")
 
 
 class QuestionPools:
     """What people asked, what lists of objects and captions give by rules, and texts alone."""
 
     def __init__(
-        self, data: Path, photos: Sequence[Photo], counts: Mapping[str, int], seed: int = 0
+        self,
+        data: Path,
+        photos: Sequence[Photo],
+        counts: Mapping[str, int],
+        seed: int = 0,
+        told: Sequence[int] = (),
     ) -> None:
         """Reads and makes the questions.
 
@@ -31,6 +42,8 @@ class QuestionPools:
             photos: The photos that can be asked about.
             counts: Questions per step by source.
             seed: Chooses among the questions that can be made.
+            told: COCO's numbers of the pictures of which there are captions only; their rows
+                follow those of the photos.
 
         Raises:
             TrainingError: if a source is unknown or gives no question.
@@ -51,18 +64,19 @@ class QuestionPools:
             "human": self._human(data),
             "text": list(vqa.text_only(data)) if self.counts else [],
         }
+        told_rows = {image: len(photos) + i for i, image in enumerate(told)}
+        read["told"] = [question for question in read["text"] if question.image in told_rows]
         if "objects" in self.counts:
             read["objects"] = vqa.presence_questions(photos, random.Random(seed))
         if "captions" in self.counts:
             read["captions"] = caption_questions(photos, random.Random(seed))
         # answers are learned from all that people wrote, also where no step draws it
         self._people = [*read["human"], *read["text"]]
+        at_hand = {name: rows for name in ("human", "objects", "captions")} | {"told": told_rows}
         self._asked = {
-            name: [
-                (question, rows.get(question.image, -1))
-                for question in read[name]
-                if question.image is None or question.image in rows
-            ]
+            name: [(q, at_hand[name][q.image]) for q in read[name] if q.image in at_hand[name]]
+            if name in at_hand
+            else [(q, -1) for q in read[name]]
             for name in self.counts
         }
 

@@ -109,13 +109,16 @@ class VilbertObjective(nn.Module):
     ) -> Tensor:
         ids, words = batch["question_ids"], batch["question_mask"]
         picture = batch["question_picture"] % len(features)  # -1 is the blank one, the last
-        blank = picture == len(features) - 1
         lengths, loss = words.sum(1), features.new_zeros(())
-        # questions without a picture come last and share passes, in which no region is read
-        for rows in (lengths + blank * words.shape[1]).argsort().split(self.rows):
+        count = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+        reach = (mask * count).amax(1)  # so many first regions hold all that are there
+        # questions about pictures of one region or none come last and share passes, in which no
+        # other regions are read
+        few = (2 - reach[picture]).clamp(min=0)
+        for rows in (lengths + few * words.shape[1]).argsort().split(self.rows):
             longest = int(lengths[rows].max())
             wanted, index = picture[rows].unique(return_inverse=True)
-            regions = 0 if blank[rows].all() else features.shape[1]
+            regions = int(reach[wanted].max())
             out = self.model(
                 ids[rows, :longest],
                 words[rows, :longest],

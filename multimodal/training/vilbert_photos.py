@@ -25,9 +25,11 @@ from multimodal.labels import read_label_set
 from multimodal.progress import Progress
 from multimodal.text.encoder import load_bert
 from multimodal.text.tokenizer import MASK, TextTokenizer, pad
+from multimodal.training.loop import fastest_precision
 from multimodal.training.masking import add_captions
 from multimodal.training.question_pools import QuestionPools
 from multimodal.training.region_cache import RegionCache
+from multimodal.training.told_pictures import asked_about, guess_features, text_vectors
 from multimodal.training.vilbert_objective import VilbertObjective, as_answerer, save_vilbert
 from multimodal.vilbert.answering import VisualQuestionAnswerer
 from multimodal.vilbert.config import VilbertConfig
@@ -48,8 +50,7 @@ class PhotoSettings:
         init: ViLBERT checkpoint to go on from, such as a pretrained one, or empty for `start`.
         detector: Weights of Faster R-CNN, where the model's regions are its boxes.
         captions: Captions per step.
-        questions: Questions per step: ``human``, ``objects`` and ``captions`` (made by rules),
-            ``text`` (without a photo).
+        questions: Questions per step by source, see `question_pools`.
         answers: Size of the answer vocabulary.
         drop_words: Share of a question's words that are replaced by [MASK].
         drop_regions: Share of regions that are not seen.
@@ -95,7 +96,9 @@ class PhotoTask:
         yield Progress(0, None, "reading captions and questions")
         sets = {name: photos for name, photos in load_sets(self.data).items() if name in CAPTIONED}
         self.photos = [photo for photos in sets.values() for photo in photos]
-        self.pools = QuestionPools(self.data, self.photos, self.settings.questions, self.seed)
+        counts = self.settings.questions
+        told = asked_about(self.data) if counts.get("told") else {}
+        self.pools = QuestionPools(self.data, self.photos, counts, self.seed, [*told])
         if known := self.pools.vocabulary(self.settings.answers):
             self.config = replace(self.config, answers=known)
         self._build_model()
@@ -103,6 +106,7 @@ class PhotoTask:
         yield from self._look(sets)
         yield Progress(0, None, "finding photos that look alike")
         self._index_captions()
+        yield from self._guess([*told.values()])
 
     # --- model ---------------------------------------------------------------------------------
 
@@ -212,9 +216,34 @@ class PhotoTask:
     def _features(self, rows: np.ndarray) -> Tensor:
         """Features of photos of all sets, (photos, regions, region_features) float16."""
         places = np.searchsorted(self.ends, rows, side="right")
-        starts = [0, *self.ends[:-1]]
-        found = [self.caches[p].features[r - starts[p]] for p, r in zip(places, rows, strict=True)]
-        return torch.from_numpy(np.stack(found))
+        starts = [0, *self.ends]
+        found = np.zeros((len(rows), *self.caches[0].features.shape[1:]), np.float16)
+        for n, (place, row) in enumerate(zip(places, rows, strict=True)):
+            if place < len(self.caches):
+                found[n] = self.caches[place].features[row - starts[place]]
+            else:
+                found[n, 0] = self.guessed[row - starts[place]]
+        return torch.from_numpy(found)
+
+    def _guess(self, told: list[list[str]]) -> Iterator[Progress]:
+        """Adds pictures of which there are captions only, each of one region."""
+        if not told:
+            return
+        photos = [self.photos[row].captions for row in self.captioned]
+        bf16 = fastest_precision(torch.device("cpu")) == "bf16"
+
+        @torch.inference_mode()
+        def encode(texts: list[str]) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                return self.clip.encode_texts(texts)
+
+        vectors = yield from text_vectors(encode, [*photos, *told])
+        own, others = vectors[: len(photos)], vectors[len(photos) :]
+        self.guessed = guess_features(own, self.means, others).half().numpy()
+        boxes = self.boxes.new_zeros(len(told), *self.boxes.shape[1:])
+        boxes[:, 0] = torch.tensor([0, 0, 1, 1, 1])  # the whole picture
+        self.boxes = torch.cat([self.boxes, boxes])
+        self.region_mask = torch.cat([self.region_mask, boxes[..., -1] > 0])
 
     # --- captions ------------------------------------------------------------------------------
 
@@ -231,8 +260,8 @@ class PhotoTask:
                 for first in range(0, len(cache.photos), 256)
             ]
         )[self.captioned]
-        vectors = torch.from_numpy(means)
-        vectors = F.normalize(vectors - vectors.mean(0), dim=-1)
+        self.means = torch.from_numpy(means)
+        vectors = F.normalize(self.means - self.means.mean(0), dim=-1)
         count = min(NEIGHBOURS + 1, len(vectors))
         near = [(part @ vectors.T).topk(count).indices for part in vectors.split(1024)]
         self.alike = torch.cat(near)[:, 1:]  # the nearest is the photo itself
@@ -248,6 +277,7 @@ class PhotoTask:
         rows = rows if len(rows) else np.array([0])
         mask = self.region_mask[rows]
         dropped = torch.from_numpy(rng.random(mask.shape)) < self.settings.drop_regions
+        dropped &= mask.sum(1, keepdim=True) > 1  # nothing would be left of a guessed picture
         features, dropping = self._features(rows), self.settings.drop_features
         kept = torch.from_numpy(rng.random((len(rows), 1, features.shape[-1])) >= dropping)
         batch: dict[str, Tensor] = {
@@ -274,7 +304,8 @@ class PhotoTask:
             add_captions(
                 batch, self.tokenizer, captions, kinds, picture, mask, batch["boxes"], near, rng
             )
-            batch["concepts"] = self.concepts[rows]
+            # of photos only: captions are never read with a guessed picture
+            batch["concepts"] = self.concepts[np.minimum(rows, len(self.concepts) - 1)]
         return batch
 
     def _draw_captions(

@@ -1,8 +1,10 @@
 """ViLBERT's losses on cases by hand, and its recipes from end to end at a size of seconds."""
 
+import gzip
 import json
 import shutil
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,7 +22,9 @@ from multimodal.training.loop import LoopSettings, TrainingError
 from multimodal.training.masking import IGNORED, add_captions, hide_regions, hide_words
 from multimodal.training.recipe import RECIPES
 from multimodal.training.run import Inputs, train
+from multimodal.training.told_pictures import guess_features, text_vectors
 from multimodal.training.vilbert import task as vilbert_task
+from multimodal.training.vilbert_objective import VilbertObjective
 from multimodal.training.vilbert_photos import PhotoSettings, english_part
 from multimodal.training.vilbert_toybox import CONCEPTS, ToyboxSettings, concept_shares
 from multimodal.vilbert.config import VilbertConfig, VisionConfig
@@ -431,6 +435,96 @@ def test_dropped_features_go_from_all_regions_of_a_photo(tmp_path, start, data):
     kept = (thinned == 2 * whole).all(1)
     there = (whole != 0).any(1)
     assert (gone | kept).all() and 0.25 < gone[there].float().mean() < 0.75
+
+
+def test_told_pictures_are_read_as_one_region(tmp_path, start, data):
+    """Questions about pictures of which there are captions only, and about those there are not."""
+    (data / "text").mkdir()
+    asked = "image_id,question,answer,answer_type\n70,is there a boat?,yes,yes/no\n"
+    asked += "71,is there a cat?,no,yes/no\n90,is there a car?,yes,yes/no\n"
+    told = "image_id,caption\n70,a red boat\n70,a blue boat\n71,a green car\n80,a boat\n"
+    for name, table in (("vqa", asked), ("coco_captions", told)):
+        with gzip.open(data / "text" / f"{name}_no_photo.csv.gz", "wt") as file:
+            file.write(table)
+    recipe = photo_recipe(start, questions={"told": 6, "human": 2}, answers=2, drop_regions=0.9)
+    task = vilbert_task(recipe, Inputs(tmp_path / "out", data), 0)
+    drain(task.prepare())
+    assert len(task.guessed) == 2  # nobody asks about 80, nobody tells of 90
+    batch = task.batch(0)
+    own = batch["question_picture"][2:].unique()  # the others are about photos, by the order
+    assert batch["region_mask"][own].sum(1).tolist() == [1] * len(own)
+    assert (batch["boxes"][own, 0] == torch.tensor([0, 0, 1, 1, 1])).all()
+    assert (batch["features"][own, 1:] == 0).all() and (batch["features"][own, 0] != 0).any()
+    loss, parts = task.model(batch)
+    assert torch.isfinite(loss) and "answers" in parts
+
+
+def test_a_guess_follows_from_captions_as_features_do():
+    torch.manual_seed(0)
+    vectors = torch.nn.functional.normalize(torch.randn(4000, 8), dim=-1)
+    features = 3 + vectors @ torch.randn(8, 5)
+    guessed = guess_features(vectors[200:], features[200:], vectors[:200])
+    assert (guessed - features[:200]).abs().mean() < 0.1 * features.std()
+    assert (guess_features(vectors, features - 100, vectors) == 0).all()  # never negative
+
+
+def test_captions_of_one_picture_share_a_vector():
+    table = {"a": [1.0, 0], "bb": [0, 1.0], "ccc": [0, -1.0], "dddd": [9.0, 9]}
+    running = text_vectors(
+        lambda texts: torch.tensor([table[t] for t in texts]),
+        [
+            ["bb", "a"],
+            ["ccc"],
+            ["ccc", "ccc", "ccc", "dddd"],
+        ],
+    )
+    while True:
+        try:
+            next(running)
+        except StopIteration as stop:
+            vectors = stop.value
+            break
+    half = 0.5**0.5
+    assert torch.allclose(vectors, torch.tensor([[half, half], [0, -1], [0, -1]]))
+
+
+def test_questions_share_passes_by_what_there_is_to_read():
+    """Grouping changes no loss: photos, a picture of one region, and none at all."""
+    torch.manual_seed(0)
+    config = VilbertConfig.from_dict(
+        {
+            **MODEL,
+            "image_tower": "conv",
+            "image_width": 4,
+            "rows": 2,
+            "columns": 2,
+            "region_features": 32,
+            "answers": ["no", "yes"],
+        }
+    )
+    config = replace(config, text=replace(config.text, vocab_size=50))
+    mask = torch.tensor([[True] * 4, [True, False, False, False], [False, True, True, False]])
+    ids = torch.randint(5, 50, (9, 6))
+    batch = {
+        "features": torch.rand(3, 4, 32),
+        "boxes": torch.rand(3, 4, 5),
+        "region_mask": mask,
+        "question_ids": ids,
+        "question_mask": torch.arange(6) < torch.tensor([6, 3, 5, 2, 6, 4, 6, 5, 2])[:, None],
+        "question_picture": torch.tensor([0, 1, -1, 2, 0, 1, -1, 2, 0]),
+        "question_targets": torch.rand(9, 2),
+    }
+    model = Vilbert(config).eval()
+    with torch.no_grad():
+        split, whole = (VilbertObjective(model, rows=n)(batch)[0] for n in (2, 9))
+        alone = [
+            VilbertObjective(model)(
+                {**batch, **{k: batch[k][i : i + 1] for k in batch if k[0] == "q"}}
+            )[0]
+            for i in range(9)
+        ]
+    assert torch.allclose(split, whole, rtol=1e-5)
+    assert torch.allclose(torch.stack(alone).mean(), whole, rtol=1e-5)
 
 
 def test_what_is_wrong_with_data_or_recipe_is_said(tmp_path, start, data):
