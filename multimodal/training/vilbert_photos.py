@@ -244,6 +244,9 @@ class PhotoTask:
         boxes[:, 0] = torch.tensor([0, 0, 1, 1, 1])  # the whole picture
         self.boxes = torch.cat([self.boxes, boxes])
         self.region_mask = torch.cat([self.region_mask, boxes[..., -1] > 0])
+        # nothing that a region shows is known, and no caption asks for it
+        unknown = self.concepts.new_zeros(len(told), *self.concepts.shape[1:])
+        self.concepts = torch.cat([self.concepts, unknown])
 
     # --- captions ------------------------------------------------------------------------------
 
@@ -277,7 +280,7 @@ class PhotoTask:
         rows = rows if len(rows) else np.array([0])
         mask = self.region_mask[rows]
         dropped = torch.from_numpy(rng.random(mask.shape)) < self.settings.drop_regions
-        dropped &= mask.sum(1, keepdim=True) > 1  # nothing would be left of a guessed picture
+        dropped &= mask.sum(1, keepdim=True) > 1  # else nothing were left of a guessed picture
         features, dropping = self._features(rows), self.settings.drop_features
         kept = torch.from_numpy(rng.random((len(rows), 1, features.shape[-1])) >= dropping)
         batch: dict[str, Tensor] = {
@@ -304,8 +307,7 @@ class PhotoTask:
             add_captions(
                 batch, self.tokenizer, captions, kinds, picture, mask, batch["boxes"], near, rng
             )
-            # of photos only: captions are never read with a guessed picture
-            batch["concepts"] = self.concepts[np.minimum(rows, len(self.concepts) - 1)]
+            batch["concepts"] = self.concepts[rows]
         return batch
 
     def _draw_captions(

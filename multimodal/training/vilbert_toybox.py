@@ -47,8 +47,8 @@ CONCEPTS = (*KINDS, *BACKGROUNDS)  # what a region may show
 class Lesson:
     """Steps in which only some questions are asked, and no captions are read.
 
-    Where a thing stands, and whether two things share a colour, is quickly learned alone and not
-    at all among all other questions; once learned, it is not lost among them.
+    Where a thing stands is quickly learned alone and not at all among all other questions; once
+    learned, it is not lost among them.
 
     Attributes:
         steps: How many.

@@ -4,31 +4,34 @@ import numpy as np
 import pytest
 import torch
 
+from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import MASK
 from multimodal.training import vilbert_objective as training
 from multimodal.training.masking import IGNORED, add_captions, hide_regions, hide_words
-from multimodal.vilbert.config import VilbertConfig
+from multimodal.vilbert.config import VilbertConfig, VisionConfig
 from multimodal.vilbert.model import Vilbert
 from multimodal.vilbert.regions import giveaways, grid_boxes
 
-MODEL = {
-    "co_text": [1, 2],
-    "co_vision": [1, 1],
-    "co_width": 16,
-    "co_heads": 2,
-    "fusion_width": 32,
-    "dropout": 0.0,
-    "image_tower": "conv",
-    "image_width": 4,
-    "image_size": 32,
-    "rows": 4,
-    "columns": 4,
-    "region_features": 32,
-    "concepts": ["a", "b"],
-    "answers": ["0", "1", "2", "3"],
-    "text": {"width": 32, "layers": 2, "heads": 2, "hidden": 64, "max_tokens": 96},
-    "vision": {"width": 32, "layers": 1, "heads": 2, "hidden": 64},
-}
+
+def tiny_config(vocab_size, side=4):
+    return VilbertConfig(
+        text=TextConfig(vocab_size, width=32, layers=2, heads=2, hidden=64, max_tokens=96),
+        vision=VisionConfig(width=32, layers=1, heads=2, hidden=64),
+        co_text=(1, 2),
+        co_vision=(1, 1),
+        co_width=16,
+        co_heads=2,
+        fusion_width=32,
+        dropout=0.0,
+        image_tower="conv",
+        image_width=4,
+        image_size=32,
+        rows=side,
+        columns=side,
+        region_features=32,
+        concepts=("a", "b"),
+        answers=("0", "1", "2", "3"),
+    )
 
 
 # --- what is hidden ----------------------------------------------------------------------------
@@ -123,9 +126,7 @@ def test_nothing_to_guess_costs_nothing():
 @pytest.fixture
 def objective(tiny_tokenizer):
     torch.manual_seed(0)
-    text = {**MODEL["text"], "vocab_size": tiny_tokenizer.vocab_size}
-    config = VilbertConfig.from_dict(MODEL | {"text": text})
-    return training.VilbertObjective(Vilbert(config))
+    return training.VilbertObjective(Vilbert(tiny_config(tiny_tokenizer.vocab_size)))
 
 
 def caption_batch(tiny_tokenizer, **changes):
@@ -213,8 +214,6 @@ def test_it_learns_a_handful_of_questions_by_heart(objective, tiny_tokenizer):
 def test_questions_share_passes_by_what_there_is_to_read():
     """Grouping changes no loss: photos, a picture of one region, and none at all."""
     torch.manual_seed(0)
-    text = {**MODEL["text"], "vocab_size": 50}
-    config = VilbertConfig.from_dict(MODEL | {"text": text, "rows": 2, "columns": 2})
     mask = torch.tensor([[True] * 4, [True, False, False, False], [False, True, True, False]])
     ids = torch.randint(5, 50, (9, 6))
     batch = {
@@ -226,7 +225,7 @@ def test_questions_share_passes_by_what_there_is_to_read():
         "question_picture": torch.tensor([0, 1, -1, 2, 0, 1, -1, 2, 0]),
         "question_targets": torch.rand(9, 4),
     }
-    model = Vilbert(config).eval()
+    model = Vilbert(tiny_config(50, side=2)).eval()
     with torch.no_grad():
         split, whole = (training.VilbertObjective(model, rows=n)(batch)[0] for n in (2, 9))
         alone = [

@@ -22,7 +22,7 @@ from .scene import (
 from .words import article, josa, plural
 
 TYPES = ("what", "colour", "count", "exists", "where", "relation", "comparison")
-#: Types that are asked in one way only are forms themselves.
+#: A type is also the form of its questions that have no name of their own here.
 FORMS = (*TYPES, "coloured", "position", "side", "same", "more")
 
 _YES = {"en": ("no", "yes"), "ko": ("아니요", "예")}
