@@ -71,11 +71,15 @@ class CaptionTokenizer:
         pieces, letter = [], []
         for number in self.ids([caption])[0]:
             letter.append(number)
-            read = self._tokenizer.decode(letter)
+            read = self.read(letter)
             if TORN not in read:
-                pieces.append((read.strip() or SPACE, len(letter)))
+                pieces.append((read, len(letter)))
                 letter = []
         return pieces + ([(TORN, len(letter))] if letter else [])
+
+    def read(self, ids: Sequence[int]) -> str:
+        """Pieces as they read; a torn letter shows as the replacement character."""
+        return self._tokenizer.decode(list(ids)).strip() or SPACE
 
     def ids(self, captions: Sequence[str]) -> list[list[int]]:
         """Pieces of each caption as numbers, cut, without start mark and pads."""

@@ -86,6 +86,7 @@ class TokenStore:
         """Tokens of photos: the whole picture, then cut-outs, every other one mirrored."""
         side = self.tokenizer.image_size
         stored = round(side * ROOM) if name in CROPPED else side
+        views = views if stored > side else min(views, 2)  # nothing to cut out
         cache = PixelCache(self.folder, f"{name}-{split}", photos, stored)
         yield from cache.build()
         pixels = cache.pixels

@@ -113,9 +113,11 @@ def build(context: Context, language: gr.Radio) -> None:
             )
     with gr.Tabs():
         with show(gr.Tab(), label="classify_where"):
-            why = gr.HTML(elem_id="classify-where")
+            why = gr.HTML(pictures.empty(text("classify_where_empty")), elem_id="classify-where")
         with show(gr.Tab(), label="classify_templates"):
-            compared = gr.HTML(elem_id="classify-compared")
+            compared = gr.HTML(
+                pictures.empty(text("classify_templates_empty")), elem_id="classify-compared"
+            )
         with show(gr.Tab(), label="classify_many"):
             files = show(
                 gr.File(file_count="multiple", file_types=["image"], height=150),
@@ -145,7 +147,8 @@ def build(context: Context, language: gr.Radio) -> None:
 
     def explained(image, labels, model, template, ensemble, lang):
         if image is None or not labels:
-            return "", ""
+            nothing = ("classify_where_empty", "classify_templates_empty")
+            return [pictures.empty(text(key, lang)) for key in nothing]
         try:
             return (
                 run.where(image, labels, model, template, ensemble, lang),

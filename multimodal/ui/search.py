@@ -221,12 +221,13 @@ def build(context: Context, language: gr.Radio) -> None:
         where,
         **LIGHTLY,
     )
-    language.change(
-        lambda lang, found: gr.skip() if found else pictures.empty(text("search_empty", lang)),
-        [language, found],
-        said,
-        **LIGHTLY,
-    )
+
+    def invited(found, lang):
+        if found:
+            return gr.skip(), gr.skip()
+        return [pictures.empty(text(key, lang)) for key in ("search_empty", "search_why_empty")]
+
+    language.change(invited, [found, language], [said, scores], **LIGHTLY)
     _api(run)
 
 

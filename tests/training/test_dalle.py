@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from multimodal import checkpoint, dalle
+from multimodal.clip.dual import DualEncoderClip
 from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.transformer import DalleConfig
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
@@ -139,6 +140,26 @@ def test_it_goes_on_from_a_checkpoint_but_not_of_other_tokens(tmp_path, recipe, 
     first = str(tmp_path / "out" / "model")
     drain(train("dalle", read_recipe("dalle", str(recipe)), Inputs(tmp_path / "more", init=first)))
     assert curve(tmp_path / "more")[0]["image"] < curve(tmp_path / "out")[0]["image"]
+
+
+def test_words_begin_where_a_clip_has_them(tmp_path, recipe, tiny_folder):
+    values = read_recipe("dalle", str(recipe))["task"] | {"word_start": str(tiny_folder)}
+    task = training.DalleTask(
+        training.DalleSettings(**values),
+        DalleConfig(text_tokens=12, width=32, layers=1, heads=2),
+        cache=tmp_path / "cache",
+    )
+    drain(task.prepare())
+    count = task.captions.vocab_size
+    words = task.model.dalle.words.weight.detach()
+    pieces = [task.captions.read([i]) for i in range(count)]
+    seen = DualEncoderClip.load(str(tiny_folder)).encode_texts(pieces)
+    seen = seen - seen.mean(0)
+    # as far from one another as in the CLIP, but for scale; the pads stay as chance had them
+    ratio = torch.cdist(words[:count], words[:count]) / torch.cdist(seen, seen).clamp(min=1e-9)
+    apart = torch.cdist(seen, seen) > 0.01
+    assert ratio[apart].std() < 0.02 * ratio[apart].mean()
+    assert words[count:].std() == pytest.approx(0.02, rel=0.2)
 
 
 def test_a_step_reads_captions_and_leaves_some_out(tmp_path, recipe):
