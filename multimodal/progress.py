@@ -1,5 +1,6 @@
 """What anything slow yields while it works, so that every bar and Stop button can feed on it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -18,3 +19,9 @@ class Progress:
     total: int | None = None
     note: str = ""
     rate: float | None = None
+
+
+def drain(reports: Iterable) -> None:
+    """Lets a slow job run to its end where nobody watches."""
+    for _ in reports:
+        pass

@@ -46,7 +46,7 @@ class DalleSettings:
         dropout: Share of captions left out, so that the model also learns to draw without one,
             which guidance needs.
         image_weight: Weight of the image loss to 1 of the text loss.
-        word_start: A CLIP model: each piece of a caption begins as what its text tower makes of
+        words_from: A CLIP model: each piece of a caption begins as what its text tower makes of
             it, after --init too; empty: as chance or --init has it.
     """
 
@@ -60,7 +60,7 @@ class DalleSettings:
     korean: float = 0.5
     dropout: float = 0.1
     image_weight: float = 7.0
-    word_start: str = ""
+    words_from: str = ""
 
 
 class DalleObjective(nn.Module):
@@ -176,14 +176,14 @@ class DalleTask:
             )
             torch.manual_seed(self.seed)
             dalle = Dalle(self.config)
-        if self.settings.word_start:
+        if self.settings.words_from:
             self._start_words(dalle)
         self.model = DalleObjective(dalle.train(), self.settings.image_weight)
 
     @torch.no_grad()
     def _start_words(self, dalle: Dalle) -> None:
         """Words for what looks alike begin alike: "puppy" near "dog", before either was drawn."""
-        clip = DualEncoderClip.load(self.settings.word_start)
+        clip = DualEncoderClip.load(self.settings.words_from)
         seen = clip.encode_texts([self.captions.read([i]) for i in range(self.captions.vocab_size)])
         seen = seen - seen.mean(0)
         width = min(self.config.width, *seen.shape)

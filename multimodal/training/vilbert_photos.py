@@ -22,7 +22,7 @@ from multimodal.clip.prompts import language_of
 from multimodal.data.photos import DataError, Photo
 from multimodal.data.sets import CAPTIONED, load_sets
 from multimodal.labels import read_label_set
-from multimodal.progress import Progress
+from multimodal.progress import Progress, drain
 from multimodal.text.encoder import load_bert
 from multimodal.text.tokenizer import MASK, TextTokenizer, pad
 from multimodal.training.loop import fastest_precision
@@ -344,8 +344,7 @@ class PhotoTask:
         for name in ("coco", "flickr8k"):
             if name in sets:
                 caches[name] = RegionCache(self.cache, f"{name}-val", sets[name], self._key())
-                for _ in caches[name].build(self.source, self._name_regions):
-                    pass
+                drain(caches[name].build(self.source, self._name_regions))
         return photo_figures(as_answerer(model, self.tokenizer), self.data, caches)
 
     def export(self, model: nn.Module, folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal.errors import UserError
+from multimodal.progress import drain
 from multimodal.ui.context import SCENE_MODEL, Context
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ class Galleries:
                 for title, scene in scenes.items()
             }
             drawn = ((title, draw(scene, SCENE_SIDE)) for title, scene in scenes.items())
-            for _ in gallery.add(drawn, captions):
-                pass
+            drain(gallery.add(drawn, captions))
         return gallery
 
     def fill(self, key: str) -> "Iterator[IndexProgress]":

@@ -22,6 +22,7 @@ from multimodal.data.toybox import (
 )
 from multimodal.errors import UserError
 from multimodal.evaluation import dalle as evaluation
+from multimodal.progress import drain
 from multimodal.training import dalle as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import RECIPES, read_recipe, recipes
@@ -76,11 +77,6 @@ def recipe(tmp_path, vqvae):
     file = tmp_path / "tiny.toml"
     file.write_text(RECIPE.format(world="toybox", vqvae=vqvae, name="toybox"))
     return file
-
-
-def drain(reports):
-    for _ in reports:
-        pass
 
 
 def curve(out):
@@ -143,7 +139,7 @@ def test_it_goes_on_from_a_checkpoint_but_not_of_other_tokens(tmp_path, recipe, 
 
 
 def test_words_begin_where_a_clip_has_them(tmp_path, recipe, tiny_folder):
-    values = read_recipe("dalle", str(recipe))["task"] | {"word_start": str(tiny_folder)}
+    values = read_recipe("dalle", str(recipe))["task"] | {"words_from": str(tiny_folder)}
     task = training.DalleTask(
         training.DalleSettings(**values),
         DalleConfig(text_tokens=12, width=32, layers=1, heads=2),

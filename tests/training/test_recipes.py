@@ -12,6 +12,7 @@ from multimodal import checkpoint, clip
 from multimodal.clip.model import ClipConfig
 from multimodal.data.toybox import draw, make_scene
 from multimodal.errors import UserError
+from multimodal.progress import drain
 from multimodal.text.tokenizer import train_wordpiece
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import read_recipe, recipes
@@ -64,11 +65,6 @@ steps = 2
 warmup = 1
 precision = "no"
 """
-
-
-def drain(reports):
-    for _ in reports:
-        pass
 
 
 def curve(out):

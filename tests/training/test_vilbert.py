@@ -13,6 +13,7 @@ from multimodal.clip.dual import DualEncoderClip
 from multimodal.clip.model import ClipConfig, DualEncoder
 from multimodal.data.toybox import draw, make_scene
 from multimodal.errors import UserError
+from multimodal.progress import drain
 from multimodal.text.encoder import TextConfig
 from multimodal.text.tokenizer import TextTokenizer, train_wordpiece
 from multimodal.training.loop import LoopSettings, TrainingError
@@ -57,11 +58,6 @@ TOYBOX = {
     },
     "loop": {"steps": 6, "learning_rate": 2e-3, "warmup": 2, "precision": "no"},
 }
-
-
-def drain(reports):
-    for _ in reports:
-        pass
 
 
 def curve(out):

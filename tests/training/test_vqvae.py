@@ -13,6 +13,7 @@ from multimodal.dalle import load_vqvae
 from multimodal.dalle.vqvae import VqvaeConfig
 from multimodal.data.toybox import draw, make_scene
 from multimodal.errors import UserError
+from multimodal.progress import drain
 from multimodal.training import vqvae as training
 from multimodal.training.loop import LoopSettings
 from multimodal.training.recipe import read_recipe, recipes
@@ -42,11 +43,6 @@ PHOTOS = 'world = "photos"\n[task]\nbatch = { folder = 4 }\nfeatures = 0.1\n' + 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     monkeypatch.setattr(training, "VAL_PHOTOS", 8)
-
-
-def drain(reports):
-    for _ in reports:
-        pass
 
 
 def curve(out):
