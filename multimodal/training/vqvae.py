@@ -48,7 +48,10 @@ class VqvaeSettings:
         squared: Weight of the squared error of pixels, in units of their variance (the paper's).
         absolute: Weight of the absolute error.
         features: Weight of the distance of MobileNetV2's early features.
-        shapes: Weight of the distance of a scene's shapes to their codes in another colouring.
+        shapes: Weight of the distance of a scene's shapes to their codes in another colouring;
+            0: scenes are seen in one.
+        decoder_only: Only the decoder learns, so that pictures keep their tokens: what a
+            transformer has learned of them stays true.
     """
 
     batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})
@@ -60,6 +63,7 @@ class VqvaeSettings:
     absolute: float = 0.0
     features: float = 0.0
     shapes: float = 1.0
+    decoder_only: bool = False
 
 
 class FeatureLoss(nn.Module):
@@ -157,26 +161,29 @@ class VqvaeTask:
     def prepare(self) -> Iterator[Progress]:
         """Draws scenes or decodes photos, and builds the model."""
         self.pictures: dict[str, np.ndarray] = {}
+        started = ImageTokenizer.load(self.init).vqvae if self.init else None
+        if started is not None:
+            self.config = started.config
         if self.settings.batch.get("toybox"):
             yield from self._draw()
         else:
             yield from self._decode()
         torch.manual_seed(self.seed)
-        if self.init:
-            vqvae = ImageTokenizer.load(self.init).vqvae.requires_grad_(True)
-            self.config = vqvae.config
-        else:
-            vqvae = Vqvae(self.config)
+        vqvae = Vqvae(self.config) if started is None else started.requires_grad_(True)
         features = (
             FeatureLoss(read_image_start(self.image_start)) if self.settings.features else None
         )
-        vqvae.to(memory_format=torch.channels_last)
-        self.model = VqvaeObjective(vqvae.train(), self.settings, features)
+        vqvae.to(memory_format=torch.channels_last).train()
+        if self.settings.decoder_only:
+            vqvae.eval().requires_grad_(False)  # codebooks do not move, nor do running means
+            vqvae.decoder.train().requires_grad_(True)
+        self.model = VqvaeObjective(vqvae, self.settings, features)
 
     def _draw(self) -> Iterator[Progress]:
         side, count = self.config.image_size, self.settings.scenes
         drawn = np.zeros((count + VAL_PHOTOS, side, side, 3), np.uint8)
-        painted = np.zeros((count if self.config.colours else 0, side, side, 3), np.uint8)
+        twice = self.config.colours and self.settings.shapes
+        painted = np.zeros((count if twice else 0, side, side, 3), np.uint8)
         things = np.zeros((count, side, side), bool)
         for i in range(len(drawn)):
             split = "train" if i < count else "val"
@@ -213,7 +220,7 @@ class VqvaeTask:
         self.val = pixels.pixels
 
     def parameter_groups(self) -> list[dict]:
-        return [{"params": list(self.model.parameters())}]
+        return [{"params": [p for p in self.model.parameters() if p.requires_grad]}]
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
         rng = random.Random(f"{self.seed}/{step}/{rank}")

@@ -79,6 +79,25 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(tmp_path):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
 
 
+def test_a_decoder_that_learns_alone_leaves_every_picture_its_tokens(tmp_path):
+    recipe, first = tmp_path / "tiny.toml", tmp_path / "out" / "model"
+    recipe.write_text(TOYBOX.replace("codes = 16", "codes = 16\ncolours = 8"))
+    drain(train("vqvae", read_recipe("vqvae", str(recipe)), Inputs(tmp_path / "out")))
+    alone = TOYBOX.replace("scenes = 20", "scenes = 20\ndecoder_only = true")
+    recipe.write_text(alone.replace("steps = 6", "steps = 40"))
+    inputs = Inputs(tmp_path / "more", init=str(first))
+    drain(train("vqvae", read_recipe("vqvae", str(recipe)), inputs))
+    before, after = load_vqvae(first), load_vqvae(tmp_path / "more" / "model")
+    pictures = [draw(make_scene(i), 32) for i in range(20)]
+    ids = before.encode(pictures)
+    assert torch.equal(ids, after.encode(pictures))
+    old, new = (
+        sum(model.psnr(a, b) for a, b in zip(pictures, model.decode(ids), strict=True)) / 20
+        for model in (before, after)
+    )
+    assert new > old + 0.1
+
+
 def test_the_photo_recipe_learns_from_a_folder_with_the_feature_loss(tmp_path):
     data = tmp_path / "pairs"
     data.mkdir()
