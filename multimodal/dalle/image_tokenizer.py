@@ -1,5 +1,6 @@
 """A trained VQ-VAE with its preprocessing: photos to tokens, tokens to photos."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,16 +20,17 @@ class ImageTokenizer:
 
     Attributes:
         name: What it was loaded by.
-        fingerprint: Digest of its weights; a transformer only fits the tokens it was trained on.
+        fingerprint: Digest of all that gives pictures their tokens, the decoder left out: a
+            transformer only fits the tokens it was trained on, but the decoder may learn on.
         image_size: Side of the pictures in pixels.
         grid: Tokens per row, and rows per picture.
         codes: How many tokens there are: the size of the codebook, or the product of two.
         colours: Size of the codebook of colours, 0 where there is none.
     """
 
-    def __init__(self, vqvae: Vqvae, name: str, fingerprint: str) -> None:
+    def __init__(self, vqvae: Vqvae, name: str) -> None:
         self.vqvae = vqvae.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.name, self.fingerprint = name, fingerprint
+        self.name, self.fingerprint = name, _digest(vqvae)
         config = vqvae.config
         self.image_size, self.grid = config.image_size, config.grid
         self.codes, self.colours = config.vocabulary, config.colours
@@ -43,7 +45,7 @@ class ImageTokenizer:
         loaded = checkpoint.load(name, "vqvae")
         vqvae = Vqvae(VqvaeConfig.from_dict(loaded.manifest.config))
         checkpoint.fill(vqvae, loaded)
-        return cls(vqvae, str(name), loaded.manifest.fingerprint)
+        return cls(vqvae, str(name))
 
     def preprocess(self, image: Image.Image) -> Tensor:
         """An RGB picture squeezed square: (3, image_size, image_size) float32 in 0..1."""
@@ -72,6 +74,16 @@ class ImageTokenizer:
         true = self.preprocess(image)
         error = (true - self.preprocess(made)).square().mean().clamp(min=1e-10)
         return float(-10 * error.log10())
+
+
+def _digest(vqvae: Vqvae) -> str:
+    config = vqvae.config
+    digest = hashlib.sha256(f"{config.image_size} {config.patch} {config.local}".encode())
+    for name, tensor in sorted(vqvae.state_dict().items()):
+        if not name.startswith("decoder."):
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def to_image(pixels: Tensor) -> Image.Image:

@@ -33,7 +33,7 @@ class DalleConfig:
         layers: Transformer blocks.
         heads: Attention heads per block; they divide the width.
         image_tokenizer: The VQ-VAE that made its tokens: a bundled name or a folder.
-        fingerprint: Digest of that VQ-VAE.
+        fingerprint: Digest of what gives pictures their tokens there.
         languages: Codes of the languages that its captions were in.
         temperature, top_k, top_p, guidance_scale: Defaults of its sampling.
     """

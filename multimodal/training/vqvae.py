@@ -50,8 +50,8 @@ class VqvaeSettings:
         features: Weight of the distance of MobileNetV2's early features.
         shapes: Weight of the distance of a scene's shapes to their codes in another colouring;
             0: scenes are seen in one.
-        decoder_only: Only the decoder learns, and pictures keep their tokens. A transformer that
-            knew them still fits, once the `fingerprint` of its configuration is the new file's.
+        decoder_only: Only the decoder learns, and pictures keep their tokens, so that a
+            transformer that knew them still fits.
     """
 
     batch: dict[str, int] = field(default_factory=lambda: {"toybox": 64})

@@ -7,6 +7,7 @@ from PIL import Image
 from multimodal import checkpoint, clip
 from multimodal.clip.zero_shot import Prediction
 from multimodal.dalle.captions import CaptionTokenizer
+from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.transformer import Dalle, DalleConfig
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 
@@ -54,11 +55,11 @@ def drawer(tmp_path):
     )
     vqvae = Vqvae(shape).train()
     vqvae(torch.rand(8, 3, 32, 32))
-    saved = checkpoint.save(tmp_path / "vq", "vqvae", shape, vqvae.state_dict())
+    checkpoint.save(tmp_path / "vq", "vqvae", shape, vqvae.state_dict())
     captions = CaptionTokenizer.train(["a red boat", "빨간 배"], 300, 6)
     config = DalleConfig(
         captions.vocab_size, 6, codes=20, grid=8, width=8, layers=1, heads=1,
-        image_tokenizer="vq", fingerprint=saved.fingerprint,
+        image_tokenizer="vq", fingerprint=ImageTokenizer.load(tmp_path / "vq").fingerprint,
     )  # fmt: skip
     tensors = Dalle(config).state_dict()
     checkpoint.save(tmp_path / "da", "dalle", config, tensors, tokenizer=captions.to_json())

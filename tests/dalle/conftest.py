@@ -32,7 +32,7 @@ def vqvae(colours):
 
 @pytest.fixture
 def tokenizer(vqvae):
-    return ImageTokenizer(vqvae, "tiny", "fingerprint")
+    return ImageTokenizer(vqvae, "tiny")
 
 
 @pytest.fixture(scope="session")

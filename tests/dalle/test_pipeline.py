@@ -166,9 +166,10 @@ def test_a_picture_that_cannot_be_written_says_so(drawer, tmp_path):
 
 
 def save_pair(drawer, folder):
-    vqvae = drawer.tokenizer.vqvae
-    manifest = checkpoint.save(folder / "vq", "vqvae", vqvae.config, vqvae.state_dict(), half=False)
-    config = {**vars(drawer.config), "image_tokenizer": "vq", "fingerprint": manifest.fingerprint}
+    tokenizer = drawer.tokenizer
+    vqvae = tokenizer.vqvae
+    checkpoint.save(folder / "vq", "vqvae", vqvae.config, vqvae.state_dict(), half=False)
+    config = {**vars(drawer.config), "image_tokenizer": "vq", "fingerprint": tokenizer.fingerprint}
     checkpoint.save(
         folder / "da", "dalle", config, drawer.dalle.state_dict(),
         tokenizer=drawer.captions.to_json(), half=False,
@@ -188,3 +189,17 @@ def test_another_image_tokenizer_is_refused(drawer, tmp_path):
     checkpoint.save(tmp_path / "vq", "vqvae", drawer.tokenizer.vqvae.config, weights)
     with pytest.raises(UserError, match="another"):
         TextToImage.load(tmp_path / "da")
+
+
+def test_a_decoder_that_learned_on_is_taken(drawer, tmp_path):
+    save_pair(drawer, tmp_path)
+    before = drawer.tokenizer.vqvae
+    weights = {
+        k: v + 0.01 if k.startswith("decoder.") and v.is_floating_point() else v
+        for k, v in before.state_dict().items()
+    }
+    checkpoint.save(tmp_path / "vq", "vqvae", before.config, weights, half=False)
+    loaded = TextToImage.load(tmp_path / "da")
+    drawn = [finished(model.generate("a red boat", 1, 9)) for model in (drawer, loaded)]
+    assert torch.equal(drawn[0].ids, drawn[1].ids)
+    assert drawn[0].images[0].tobytes() != drawn[1].images[0].tobytes()

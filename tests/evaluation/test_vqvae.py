@@ -20,7 +20,7 @@ def model():
     )
     network = Vqvae(config).train()
     network(torch.rand(8, 3, 32, 32))
-    return ImageTokenizer(network, "tiny", "")
+    return ImageTokenizer(network, "tiny")
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ def test_a_decoder_that_learns_alone_leaves_every_picture_its_tokens(tmp_path):
     inputs = Inputs(tmp_path / "more", init=str(first))
     drain(train("vqvae", read_recipe("vqvae", str(recipe)), inputs))
     before, after = load_vqvae(first), load_vqvae(tmp_path / "more" / "model")
+    assert before.fingerprint == after.fingerprint
     pictures = [draw(make_scene(i), 32) for i in range(20)]
     ids = before.encode(pictures)
     assert torch.equal(ids, after.encode(pictures))

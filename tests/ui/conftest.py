@@ -5,6 +5,7 @@ import torch
 
 from multimodal import checkpoint
 from multimodal.dalle.captions import CaptionTokenizer
+from multimodal.dalle.image_tokenizer import ImageTokenizer
 from multimodal.dalle.transformer import Dalle, DalleConfig
 from multimodal.dalle.vqvae import Vqvae, VqvaeConfig
 
@@ -27,7 +28,7 @@ def tiny_world(tmp_path_factory, request):
     config = DalleConfig(
         vocab_size=captions.vocab_size, text_tokens=10, codes=20, colours=colours, grid=6,
         width=16, layers=2, heads=2, top_k=0, guidance_scale=2.0, image_tokenizer="vqvae-toybox",
-        fingerprint=checkpoint.read_manifest(place).fingerprint,
+        fingerprint=ImageTokenizer.load(place).fingerprint,
     )  # fmt: skip
     dalle = Dalle(config)
     for parameter in dalle.parameters():  # larger than at the start, so that chances differ
