@@ -26,7 +26,8 @@ def build(context: Context, language: gr.Radio) -> None:
     chosen = gr.State(None)  # id of the hit that was clicked
     found = gr.State([])  # ids of all hits
     source = gr.State(SCENES)  # their gallery; the menu may show another by now
-    asked = gr.State(None)  # the latest search by words alone
+    answer = gr.State(None)  # the latest result and what was searched for
+    asked = gr.State(None)  # the same, where it was words alone
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=320):
             where = show(
@@ -126,7 +127,7 @@ def build(context: Context, language: gr.Radio) -> None:
     def searched(key, query, image, plus, minus, top_k, duplicates, lang, example=None):
         why = pictures.empty(text("search_why_empty", lang))
         hidden = gr.update(visible=False)
-        nothing = [hidden, "", hidden, [], key, None, why, "", None, *[""] * len(emptied)]
+        nothing = [hidden, "", hidden, [], key, None, why, "", None, None, *[""] * len(emptied)]
         if not (query or image or plus or minus) and example is None:
             return [pictures.empty(text("search_empty", lang)), *nothing]
         try:
@@ -139,30 +140,48 @@ def build(context: Context, language: gr.Radio) -> None:
             words += "".join(f" + {w}" for w in terms(plus))
             words += "".join(f" - {w}" for w in terms(minus))
             by_words_alone = query.strip() and not (image or terms(plus) or terms(minus))
+            sentence, histogram, milliseconds = spoken((result, words), lang)
             return [
-                f'<p class="say">{run.said(result, words, lang)}</p>',
+                sentence,
                 gr.update(value=shown, visible=True),
-                f'<p class="fine">{escape(text("search_click_hit", lang))}</p>',
+                described(key, None, lang),
                 gr.update(visible=False),
                 [hit.id for hit in result.hits],
                 key,
                 None,
-                run.histogram(result, lang),
-                run.times(result, lang),
+                histogram,
+                milliseconds,
+                (result, words),
                 reranking.Asked(key, words, duplicates) if by_words_alone else None,
                 *[""] * len(emptied),
             ]
         except UserError as error:
             return [pictures.problem(error.said(lang)), *nothing]
 
-    def picked(found, key, lang, event: gr.SelectData):
-        hit = found[event.index]
+    def spoken(answer, lang):
+        if answer is None:
+            invitations = ("search_empty", "search_why_empty")
+            return *(pictures.empty(text(key, lang)) for key in invitations), ""
+        result, words = answer
+        sentence = f'<p class="say">{run.said(result, words, lang)}</p>'
+        return sentence, run.histogram(result, lang), run.times(result, lang)
+
+    def described(key, hit, lang):
+        if hit is None:
+            return f'<p class="fine">{escape(text("search_click_hit", lang))}</p>'
         name = escape(text("search_chosen", lang, name=run.galleries.open(key).item(hit).name))
         try:
             near = f"<h4>{escape(text('search_captions', lang))}</h4>{run.captions(key, hit)}"
         except UserError:  # most galleries have no captions, and need none to be searched
             near = ""
-        return hit, f"<p>{name}</p>{near}", gr.update(visible=True)
+        return f"<p>{name}</p>{near}"
+
+    def picked(found, key, lang, event: gr.SelectData):
+        hit = found[event.index]
+        return hit, described(key, hit, lang), gr.update(visible=True)
+
+    def retold(answer, key, chosen, lang):
+        return *spoken(answer, lang), described(key, chosen, lang) if answer else ""
 
     def indexed(files, name, lang):
         try:
@@ -196,7 +215,8 @@ def build(context: Context, language: gr.Radio) -> None:
     # indexing takes minutes: it has a queue of its own, so that nobody's search waits behind it
     slow = {"concurrency_id": INDEXING, "concurrency_limit": 1, "api_visibility": "private"}
     inputs = [where, query, image, plus, minus, top_k, duplicates, language]
-    outputs = [said, hits, about, again, found, source, chosen, scores, times, asked, *emptied]
+    outputs = [said, hits, about, again, found, source, chosen, scores, times, answer, asked]
+    outputs += emptied
     for trigger in (go.click, query.submit, plus.submit, minus.submit, image.upload):
         trigger(searched, inputs, outputs, **HEAVILY)
     tried.click(lambda sample: sample[0], tried, query, **LIGHTLY).then(
@@ -221,13 +241,9 @@ def build(context: Context, language: gr.Radio) -> None:
         where,
         **LIGHTLY,
     )
-
-    def invited(found, lang):
-        if found:
-            return gr.skip(), gr.skip()
-        return [pictures.empty(text(key, lang)) for key in ("search_empty", "search_why_empty")]
-
-    language.change(invited, [found, language], [said, scores], **LIGHTLY)
+    language.change(
+        retold, [answer, source, chosen, language], [said, scores, times, about], **LIGHTLY
+    )
     _api(run)
 
 

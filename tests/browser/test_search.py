@@ -71,6 +71,21 @@ def test_drawn_scenes_answer_with_reasons(page):
     page.wait_for_function("document.querySelector('#search-report').innerText.includes('R@10')")
 
 
+def test_an_answer_is_told_again_in_the_other_language(page):
+    open_tab(page)
+    search(page, "a red boat")
+    page.locator("#search-hits button img").first.click()
+    page.wait_for_function("document.querySelector('#search-about h4') !== null")
+    before = page.locator("#search-about ol").inner_text()
+    page.locator("#language").get_by_label("한국어").check()
+    for part in ("said", "scores", "about"):
+        page.wait_for_function(
+            f"/[가-힣]/.test(document.querySelector('#search-{part}').innerText)"
+        )
+    assert "a red boat" in page.locator("#search-said").inner_text()
+    assert page.locator("#search-about ol").inner_text() == before
+
+
 def test_the_two_stream_model_reranks_the_first_hits(page, tmp_path):
     index_photos(page, tmp_path)
     said = "document.querySelector('#search-orders').innerText"
