@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import http.server
 import itertools
 import random
 import shutil
@@ -10,6 +9,7 @@ import threading
 from collections import namedtuple
 
 import pytest
+from flaky_server import serving
 
 from multimodal import download as downloading
 from multimodal.download import DownloadError, download
@@ -18,80 +18,10 @@ BODY = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `body`; the attributes say how it misbehaves."""
-
-    body = BODY
-    ranges = True
-    etag = '"one"'
-    content_type = "application/octet-stream"
-    elsewhere = ""  # where to send those who ask for /moved
-    cut_after: list[int]  # for each coming answer, how many bytes to send before hanging up
-    status: list[int]  # for each coming answer, an error to give instead
-    seen: list[dict]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        server.seen.append(dict(self.headers))
-        if server.status:
-            return self.send_error(server.status.pop(0))
-        if self.path == "/moved":
-            self.send_response(302)
-            self.send_header("Location", server.elsewhere)
-            self.end_headers()
-            return None
-        start, status = 0, 200
-        asked = self.headers.get("Range")
-        same = self.headers.get("If-Range", server.etag) == server.etag
-        if server.ranges and asked and same:
-            start, status = int(asked.removeprefix("bytes=").removesuffix("-")), 206
-            if start >= len(server.body):
-                return self.send_error(416)
-        body = server.body[start:]
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Type", server.content_type)
-        if server.etag:
-            self.send_header("ETag", server.etag)
-        if status == 206:
-            end = len(server.body) - 1
-            self.send_header("Content-Range", f"bytes {start}-{end}/{len(server.body)}")
-        self.end_headers()
-        self.wfile.write(body[: server.cut_after.pop(0)] if server.cut_after else body)
-        return None
-
-    def log_message(self, *args):
-        """Says nothing in the tests' output."""
-
-
 @pytest.fixture
-def start_server():
-    running = []
-
-    def start() -> Server:
-        server = Server(("127.0.0.1", 0), Handler)
-        server.cut_after, server.status, server.seen = [], [], []
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        running.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def server(start_server):
-    return start_server()
+def server():
+    with serving(BODY) as running:
+        yield running
 
 
 @pytest.fixture
@@ -263,11 +193,11 @@ def test_a_login_page_is_not_taken_for_the_file(server, url, target):
     assert left(target) == []
 
 
-def test_a_token_does_not_follow_a_redirect_to_another_host(server, start_server, target):
-    other = start_server()
-    server.elsewhere = f"{other.url}/blob"
+def test_a_token_does_not_follow_a_redirect_to_another_host(server, target):
     headers = {"Authorization": "Bearer secret", "X-Kind": "weights"}
-    list(download(f"{server.url}/moved", target, sha256=SHA256, headers=headers))
+    with serving(BODY) as other:
+        server.elsewhere = f"{other.url}/blob"
+        list(download(f"{server.url}/moved", target, sha256=SHA256, headers=headers))
     assert server.seen[0]["Authorization"] == "Bearer secret"
     assert "Authorization" not in other.seen[0] and other.seen[0]["X-Kind"] == "weights"
     assert target.read_bytes() == BODY

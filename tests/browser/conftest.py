@@ -1,14 +1,8 @@
 """A served app and a real browser."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from install_browser import find_browser
 from playwright.sync_api import sync_playwright
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-from install_browser import find_browser  # noqa: E402
 
 CHROMIUM = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",

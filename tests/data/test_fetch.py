@@ -1,16 +1,15 @@
-"""Downloads against a small server on this machine that can misbehave."""
+"""Whole data sets, fetched from a small server on this machine that can misbehave."""
 
 import errno
 import hashlib
-import http.server
 import io
 import shutil
 import tarfile
-import threading
 import zipfile
 from collections import namedtuple
 
 import pytest
+from flaky_server import serving
 
 from multimodal import download as downloading
 from multimodal.data.archives import FetchError, unpack
@@ -31,62 +30,15 @@ PHOTOS = {f"set/photos/{number}.jpg": bytes([number]) * 9_000 for number in rang
 BODY = make_zip({**PHOTOS, "__MACOSX/._junk": b"x"})
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `body`; the attributes say how it misbehaves."""
-
-    body = BODY
-    ranges = True
-    etag = '"one"'
-    cut_after: list[int]  # for each coming answer, how many bytes to send before hanging up
-    status: list[int]  # for each coming answer, an error to give instead
-    content_type = "application/zip"
-    seen: list[dict]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        server.seen.append(dict(self.headers))
-        if server.status:
-            return self.send_error(server.status.pop(0))
-        start, status = 0, 200
-        asked = self.headers.get("Range")
-        same = self.headers.get("If-Range", server.etag) == server.etag
-        if server.ranges and asked and same:
-            start, status = int(asked.removeprefix("bytes=").removesuffix("-")), 206
-            if start >= len(server.body):
-                return self.send_error(416)
-        body = server.body[start:]
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Type", server.content_type)
-        if server.etag:
-            self.send_header("ETag", server.etag)
-        if status == 206:
-            end = len(server.body) - 1
-            self.send_header("Content-Range", f"bytes {start}-{end}/{len(server.body)}")
-        self.end_headers()
-        self.wfile.write(body[: server.cut_after.pop(0)] if server.cut_after else body)
-        return None
-
-    def log_message(self, *args):
-        """Says nothing in the tests' output."""
-
-
 @pytest.fixture
 def server():
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.cut_after, running.status, running.seen = [], [], []
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(BODY, "application/zip") as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def archive(server):
-    url = f"http://127.0.0.1:{server.server_address[1]}/photos.zip"
+    url = f"{server.url}/photos.zip"
     return Archive(url, len(BODY), 400_000, hashlib.md5(BODY).hexdigest())
 
 

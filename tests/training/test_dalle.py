@@ -1,10 +1,10 @@
 """The DALL-E recipes from end to end, at a size of seconds."""
 
-import json
 import random
 
 import pytest
 import torch
+from curves import curve
 from PIL import Image
 
 from multimodal import checkpoint, dalle
@@ -77,10 +77,6 @@ def recipe(tmp_path, vqvae):
     file = tmp_path / "tiny.toml"
     file.write_text(RECIPE.format(world="toybox", vqvae=vqvae, name="toybox"))
     return file
-
-
-def curve(out):
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 def test_the_toybox_recipe_leaves_a_model_that_draws(tmp_path, recipe):

@@ -1,12 +1,12 @@
 """The judge's training: what it is asked, how pictures are spoilt, and that it learns."""
 
-import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from curves import curve
 from PIL import Image
 
 from multimodal.data.toybox import COLOURS, HELD_OUT, KINDS, Thing, draw, make_scene
@@ -139,7 +139,7 @@ def test_a_handful_of_scenes_is_learned_by_heart(tmp_path, monkeypatch):
     }
     steps = list(train("judge", recipe, Inputs(tmp_path)))
     assert steps[-1].done == steps[-1].total == 100
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    log = curve(tmp_path)
     assert log[-1]["loss"] < 0.15 * log[0]["loss"]
     scenes = [training_scene(i) for i in range(12)]
     seen = Judge.load(tmp_path / "model").scenes([draw(scene, 64) for scene in scenes])

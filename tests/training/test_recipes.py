@@ -1,9 +1,8 @@
 """The CLIP recipes from end to end, at a size of seconds."""
 
-import json
-
 import pytest
 import torch
+from curves import curve
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2
@@ -65,10 +64,6 @@ steps = 2
 warmup = 1
 precision = "no"
 """
-
-
-def curve(out):
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 def test_the_toybox_recipe_learns_and_leaves_a_model(tmp_path):

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 import torch
+from curves import curve
 
 from multimodal import checkpoint, vilbert
 from multimodal.clip.dual import DualEncoderClip
@@ -58,10 +59,6 @@ TOYBOX = {
     },
     "loop": {"steps": 6, "learning_rate": 2e-3, "warmup": 2, "precision": "no"},
 }
-
-
-def curve(out):
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 # --- the toybox --------------------------------------------------------------------------------

@@ -1,10 +1,9 @@
 """The VQ-VAE recipes from end to end, at a size of seconds."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
+from curves import curve
 from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import mobilenet_v2
@@ -43,10 +42,6 @@ PHOTOS = 'world = "photos"\n[task]\nbatch = { folder = 4 }\nfeatures = 0.1\n' + 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     monkeypatch.setattr(training, "VAL_PHOTOS", 8)
-
-
-def curve(out):
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 def test_the_toybox_recipe_leaves_a_model_that_reconstructs(tmp_path):
